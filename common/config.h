@@ -1,0 +1,47 @@
+/* config: all settings come from the environment, through one table. First used by phase 0.
+ *
+ * The phase's main.c holds the table: each setting's name, default, minimum and maximum stand in
+ * one place, are checked before anything starts, and are logged as they took effect. */
+#ifndef FLASHDEAL_CONFIG_H
+#define FLASHDEAL_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+enum config_kind {
+    CONFIG_INT,    /* whole number from minimum to maximum, decimal digits and sign only */
+    CONFIG_TEXT,   /* bytes; minimum and maximum bound its length */
+    CONFIG_SECRET, /* as CONFIG_TEXT, and logged as "set" or "unset" only */
+    CONFIG_URI,    /* as CONFIG_TEXT; its password is left out when it is logged */
+};
+
+struct config_setting {
+    const char *name;          /* the environment variable */
+    enum config_kind kind;     /* decides which of the two values below is used */
+    int64_t number;            /* CONFIG_INT: the default, then the value in effect */
+    const char *text;          /* the others: default, then value; borrowed from the environment,
+                                  which must not change after config_load; may be NULL by default */
+    int64_t minimum, maximum;  /* inclusive; of the number, or of the text's length in bytes */
+    const char *unit;          /* what the number counts, "ms", "threads"; for people */
+};
+
+enum { CONFIG_ERROR_SIZE = 256 };
+
+/* Reads every setting of the table from the environment; an unset or empty variable keeps the
+ * default. ST_INVALID: the first bad value, and a sentence for people in error: the variable, what
+ * it must be, and never the value of a secret or a URI. Not thread-safe: call it before the first
+ * thread. Does not block. */
+MUST_USE enum status config_load(struct config_setting *settings, size_t count,
+                                 char error[CONFIG_ERROR_SIZE]);
+
+/* Finds a setting by name; it is a programmer's error (assert) to ask for one that the table does
+ * not have, or for a number of a text. Safe from any thread after config_load. */
+int64_t config_int(const struct config_setting *settings, size_t count, const char *name);
+const char *config_text(const struct config_setting *settings, size_t count, const char *name);
+
+/* Logs one "config" event with every setting's value in effect, without secrets. */
+void config_log(const struct config_setting *settings, size_t count);
+
+#endif

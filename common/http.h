@@ -1,0 +1,104 @@
+/* http: the HTTP listener, on top of civetweb. First used by phase 0.
+ *
+ * What every phase needs and no phase should see: exact routes, methods, limits on request line,
+ * headers and body, a read deadline of our own, problem+json (RFC 9457), request ids, stage times,
+ * and a stop that loses no reply. What rests on civetweb's undocumented behaviour is in http_raw.c.
+ *
+ * Checks run in this order, and the first that fails answers: draining, framing and headers, Host,
+ * lengths of URI, route (404), method (405), Content-Type (415), length (411, 413), body read (408).
+ * Only then is the handler called. Every reply that is sent before the whole body was read closes
+ * the connection. A thread is held per connection, for as long as the connection is open. */
+#ifndef FLASHDEAL_HTTP_H
+#define FLASHDEAL_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/stages.h"
+#include "common/status.h"
+#include "common/uuid.h"
+
+enum {
+    HTTP_BODY_MAX = 4096,       /* bytes of a request body; more is 413 */
+    HTTP_URI_MAX = 1024,        /* bytes of path and query; more is 414 */
+    HTTP_HEADERS_MAX = 63,      /* header fields; more is 431 (civetweb drops the 65th silently) */
+    HTTP_HEADER_BYTES_MAX = 16384, /* request line and header block; more is 431 */
+    HTTP_PARAM_SIZE = 128,      /* a path parameter's bytes, NUL included; longer does not match */
+    HTTP_REPLY_HEADERS_MAX = 16,
+    HTTP_DRAIN_MS = 10000,      /* requests in flight get this long at stop */
+};
+
+struct http_server; /* opaque */
+struct http_conn;   /* http.c's own view of the connection */
+
+/* One request, on the stack of the thread that serves it. */
+struct http_request {
+    char id[UUID_TEXT_SIZE];     /* also sent as X-Request-Id */
+    int64_t started_ns;          /* begin_request */
+    struct stages stages;        /* where the time went so far */
+    char param[HTTP_PARAM_SIZE]; /* what "{...}" of the route matched; "" if none */
+    const char *query;           /* after '?', undecoded; "" if none */
+    const char *body;            /* body_length bytes, also NUL-terminated; "" if none */
+    size_t body_length;
+    struct http_conn *conn;      /* for http.c */
+};
+
+/* Called on one of the server's threads; must reply exactly once, with one of the two calls below,
+ * and may block. context is the route table's. */
+typedef void http_handler(struct http_request *request, void *context);
+
+struct http_route {
+    const char *method;    /* "GET", "POST" */
+    const char *path;      /* exact and case-sensitive; one "{}" segment may end it: "/sales/{}" */
+    http_handler *handler;
+    bool takes_json;       /* requires application/json and a Content-Length, and reads the body */
+};
+
+struct http_options {
+    const char *bind;           /* an address, "127.0.0.1" */
+    int port;                   /* 1..65535 */
+    int threads;                /* connections served at once, 1..4096 */
+    int read_timeout_ms;        /* bounds the header and the body, each; from 100 */
+    int drain_ms;               /* HTTP_DRAIN_MS, less in tests */
+    const struct http_route *routes; /* borrowed */
+    size_t route_count;
+    void *context;              /* handed to every handler; borrowed */
+};
+
+/* Binds and starts the threads. ST_SYSTEM: not started, and error says why and what to do ("port
+ * 8000 is in use: ..."). Does not block. The caller stops it. */
+enum { HTTP_ERROR_SIZE = 256 };
+MUST_USE enum status http_start(const struct http_options *options, struct http_server **out,
+                                char error[HTTP_ERROR_SIZE]);
+
+/* Drains and stops: new requests get 503 and close, requests in flight are waited for up to
+ * drain_ms, then the sockets close. ST_OK: every reply was sent. ST_TIMEOUT: some handler still runs;
+ * the server cannot be freed and the caller should _exit(1). Blocks up to drain_ms + 2 s. */
+MUST_USE enum status http_stop(struct http_server *server);
+
+/* Handlers running now. */
+int http_in_flight(struct http_server *server);
+
+/* Adds a reply header; name and value are copied, CR and LF in a value are an assert. Call before
+ * the reply. At most HTTP_REPLY_HEADERS_MAX. */
+void http_add_header(struct http_request *request, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Sends a JSON reply; json is a whole JSON text. */
+void http_reply(struct http_request *request, int status, const char *json);
+
+/* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code, detail (a literal for
+ * people: never the input), request_id. */
+void http_problem(struct http_request *request, int status, const char *code, const char *detail);
+
+/* As http_problem, with Retry-After: seconds (from 1). */
+void http_problem_retry(struct http_request *request, int status, const char *code,
+                        const char *detail, int retry_after_s);
+
+/* Reads an integer from the query: ST_NOT_FOUND if name is not there, ST_INVALID unless it is one
+ * decimal number from minimum to maximum, given once. */
+MUST_USE enum status http_query_int(const struct http_request *request, const char *name,
+                                    int64_t minimum, int64_t maximum, int64_t *out);
+
+#endif

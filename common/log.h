@@ -1,0 +1,55 @@
+/* log: one JSON object per line on standard error. First used by phase 0.
+ *
+ *     log_event(LOG_INFO, "listening", LOG_TEXT("bind", bind), LOG_NUMBER("port", port));
+ *     {"time":"2026-01-31T23:59:59.123Z","level":"info","event":"listening","bind":...}
+ *
+ * Every value is escaped, so that no field can break the line or forge another; invalid UTF-8 is
+ * replaced by U+FFFD. A line is written with one write(2) and is at most LOG_LINE_MAX bytes: texts
+ * are cut before it would be longer, the line stays valid JSON. */
+#ifndef FLASHDEAL_LOG_H
+#define FLASHDEAL_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LOG_LINE_MAX = 4096 };
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_REAL, LOG_KIND_BOOL };
+
+struct log_field {
+    const char *name; /* a literal: letters, digits and '_' */
+    enum log_kind kind;
+    const char *text; /* NULL is written as null */
+    int64_t number;
+    double real;
+};
+
+#define LOG_TEXT(name_, value_) \
+    (struct log_field) { .name = (name_), .kind = LOG_KIND_TEXT, .text = (value_) }
+#define LOG_NUMBER(name_, value_) \
+    (struct log_field) { .name = (name_), .kind = LOG_KIND_NUMBER, .number = (int64_t)(value_) }
+#define LOG_REAL(name_, value_) \
+    (struct log_field) { .name = (name_), .kind = LOG_KIND_REAL, .real = (value_) }
+#define LOG_BOOL(name_, value_) \
+    (struct log_field) { .name = (name_), .kind = LOG_KIND_BOOL, .number = (value_) ? 1 : 0 }
+
+/* Writes one line with at least one field. Events name what happened ("listening", "db_lost"), in
+ * lower case; the wording is for machines, the fields carry the rest. */
+#define log_event(level_, event_, ...)                                   \
+    log_fields((level_), (event_), (const struct log_field[]){__VA_ARGS__}, \
+               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+
+/* As log_event, with an array whose length is known at run time (0 is allowed). Safe from any
+ * thread; blocks only as long as standard error does. Hold no mutex across it. */
+void log_fields(enum log_level level, const char *event, const struct log_field *fields,
+                size_t count);
+
+/* Lines below level are dropped. Default LOG_INFO. Safe from any thread. */
+void log_set_level(enum log_level level);
+
+/* "debug", "info", "warn", "error"; never NULL. */
+const char *log_level_name(enum log_level level);
+
+#endif

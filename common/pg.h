@@ -1,0 +1,97 @@
+/* pg: one connection to PostgreSQL. First used by phase 0.
+ *
+ * On top of libpq: statements prepared once per connection, SQLSTATE mapped to enum status in one
+ * place, every call bounded, time booked to the request's stages. A transaction's begin, commit and
+ * rollback are calls of their own, visible in the function that owns it.
+ *
+ * Bounds. lock_timeout and statement_timeout are set once, when the connection is made, and end a
+ * wait inside the server. A server that is frozen or cut off ends no wait, so each call also stops
+ * listening client_grace_ms after the longest of these could have fired; the connection is then
+ * broken (pg_is_usable is false) and the pool throws it away.
+ *
+ * A connection belongs to one thread at a time. */
+#ifndef FLASHDEAL_PG_H
+#define FLASHDEAL_PG_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/stages.h"
+#include "common/status.h"
+
+enum {
+    PG_PARAMS_MAX = 16,     /* parameters of one statement */
+    PG_STATEMENTS_MAX = 32, /* different statements prepared on one connection */
+    PG_ERROR_SIZE = 512,
+};
+
+struct pg; /* opaque */
+
+struct pg_options {
+    const char *conninfo;       /* libpq URI or key=value string; borrowed, must outlive the use */
+    const char *application;    /* application_name in pg_stat_activity; may be NULL */
+    int64_t connect_timeout_ms; /* from 1 */
+    int64_t lock_timeout_ms;    /* 0: the server's default (none) */
+    int64_t statement_timeout_ms; /* 0: none, and then no client-side bound either */
+    int64_t client_grace_ms;    /* listened this much longer than the server's own bound */
+};
+
+/* A statement; declare it static const beside its SQL. Its address identifies it: it is prepared on
+ * a connection the first time it runs there. */
+struct pg_statement {
+    const char *name; /* unique within the program; the prepared statement's name */
+    const char *sql;  /* one statement, parameters $1..$n as text */
+    int params;       /* 0..PG_PARAMS_MAX */
+    enum stage stage; /* STAGE_LOCK_WAIT if it waits for a row's lock, else STAGE_STATEMENTS */
+};
+
+/* Connects. Blocks until done or min(connect_timeout_ms, deadline_ns). On anything but ST_OK *out is
+ * NULL and error holds one line for people, without the password. ST_SCHEMA: waiting will not help
+ * (wrong password, role or database); ST_TIMEOUT, ST_RETRY or ST_BUSY (too many clients; still
+ * starting up): it may. The caller owns *out and closes it. */
+MUST_USE enum status pg_connect(const struct pg_options *options, int64_t deadline_ns,
+                                struct pg **out, char error[PG_ERROR_SIZE]);
+
+/* Closes and frees; accepts NULL. Does not wait for the server. */
+void pg_close(struct pg *pg);
+
+/* Books the time of later calls to stages (borrowed; NULL: to nobody). The pool calls it. */
+void pg_book_to(struct pg *pg, struct stages *stages);
+
+/* BEGIN, ROLLBACK. ST_OK, or why not. pg_rollback on a connection without a transaction is a no-op
+ * (no round trip) and ST_OK, so that an out: label may call it always. */
+MUST_USE enum status pg_begin(struct pg *pg);
+enum status pg_rollback(struct pg *pg);
+
+/* COMMIT. ST_OK: durable as far as synchronous_commit promises. ST_UNKNOWN: sent, and the answer
+ * did not come, or came with the WARNING that the wait for a standby was cancelled: it may have
+ * happened. Anything else: it did not happen (a COMMIT answered by ROLLBACK included: ST_RETRY). */
+MUST_USE enum status pg_commit(struct pg *pg);
+
+/* Runs a statement with text parameters (NULL entry: SQL NULL; values NULL when there are none).
+ * ST_OK: *result is the caller's to PQclear (result may be NULL: rows are thrown away). Otherwise
+ * *result is NULL. A failed statement inside a transaction leaves the transaction to be rolled
+ * back. Blocks as said above. */
+MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
+                            const char *const *values, PGresult **result);
+
+/* As pg_run, and *count is the number of rows that it returned or changed. */
+MUST_USE enum status pg_run_count(struct pg *pg, const struct pg_statement *statement,
+                                  const char *const *values, int64_t *count);
+
+/* Whether the connection is healthy and outside any transaction, so that another may have it. */
+bool pg_is_usable(const struct pg *pg);
+
+/* The last error's SQLSTATE ("" if none or the connection failed) and its first line; valid until
+ * the next call on pg. Never contains parameters' values or the conninfo. */
+const char *pg_sqlstate(const struct pg *pg);
+const char *pg_error(const struct pg *pg);
+
+/* The one map from SQLSTATE to status: 55P03, 57014 ST_TIMEOUT; 40001, 40P01, class 08, 57P01-57P03
+ * ST_RETRY; class 53 ST_BUSY; class 23 ST_CONSTRAINT; class 28, 3D000, 3F000, 42P01, 42703, 42501
+ * ST_SCHEMA; others ST_DB. Source: PostgreSQL manual, appendix A. */
+enum status pg_status_of(const char *sqlstate);
+
+#endif
