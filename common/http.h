@@ -45,13 +45,14 @@ struct http_request {
 };
 
 /* Called on one of the server's threads; must reply exactly once, with one of the two calls below,
- * and may block. context is the route table's. */
+ * and may block. context is the route's. */
 typedef void http_handler(struct http_request *request, void *context);
 
 struct http_route {
     const char *method;    /* "GET", "POST" */
     const char *path;      /* exact and case-sensitive; one "{}" segment may end it: "/sales/{}" */
     http_handler *handler;
+    void *context;         /* handed to the handler; borrowed */
     bool takes_json;       /* requires application/json and a Content-Length, and reads the body */
 };
 
@@ -63,7 +64,6 @@ struct http_options {
     int drain_ms;               /* HTTP_DRAIN_MS, less in tests */
     const struct http_route *routes; /* borrowed */
     size_t route_count;
-    void *context;              /* handed to every handler; borrowed */
 };
 
 /* Binds and starts the threads. ST_SYSTEM: not started, and error says why and what to do ("port
