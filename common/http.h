@@ -96,8 +96,16 @@ void http_problem(struct http_request *request, int status, const char *code, co
 void http_problem_retry(struct http_request *request, int status, const char *code,
                         const char *detail, int retry_after_s);
 
+/* The largest integer that a path, a query or a body may hold: 2^53 - 1, exact in any JSON parser. */
+#define HTTP_INT_MAX INT64_C(9007199254740991)
+
+/* Reads the path parameter as an integer: ST_INVALID unless it is one decimal number without sign
+ * or leading zero, from minimum to maximum. */
+MUST_USE enum status http_param_int(const struct http_request *request, int64_t minimum,
+                                    int64_t maximum, int64_t *out);
+
 /* Reads an integer from the query: ST_NOT_FOUND if name is not there, ST_INVALID unless it is one
- * decimal number from minimum to maximum, given once. */
+ * decimal number (no sign, no leading zero) from minimum to maximum, given once. */
 MUST_USE enum status http_query_int(const struct http_request *request, const char *name,
                                     int64_t minimum, int64_t maximum, int64_t *out);
 
