@@ -17,8 +17,8 @@ struct debug_sleep {
 };
 
 /* The http_handler of GET /debug/sleep?ms=N (0 to DEBUG_SLEEP_MAX_MS); context is a struct
- * debug_sleep. Holds one pooled connection for N ms without using it, then replies 200 {"slept_ms"}.
- * 400 invalid_ms; 503 overloaded. Blocks for as long as it says. */
+ * debug_sleep. Holds one pooled connection for N ms without using it, then replies 200
+ * {"slept_ms"}. 400 invalid_ms; 503 overloaded. Blocks for as long as it says. */
 void debug_sleep_get(struct http_request *request, void *context);
 
 #endif

@@ -5,8 +5,7 @@
  * only for a connection - which is what phase 1 shows to be the same thing. */
 #include "sales.h"
 
-#include <inttypes.h>
-
+#include "common/clock.h"
 #include "common/http_fault.h"
 
 /* No lock. One row, or none. The columns stand in the order of the reply. */

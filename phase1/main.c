@@ -1,0 +1,166 @@
+/* Phase 1, naive: orders, each in one transaction over the sale's one row.
+ *
+ * Starts in this order: settings, database (waited for), pool, listener. Stops in the opposite
+ * order, each part after whatever uses it: the listener drains first, because handlers hold the
+ * pool's connections.
+ *
+ * A request waits for a connection at most DB_ACQUIRE_MS, and there are 64 of them: the cure that
+ * everyone reaches for after phase 0. */
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/dbpool.h"
+#include "common/http.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "debug_sleep.h"
+#include "orders.h"
+#include "sales.h"
+
+enum {
+    DB_CONNECT_MS = 2000, /* one attempt to connect */
+    DB_GRACE_MS = 1000,   /* listened this much longer than the database's own time-outs */
+};
+
+static struct config_setting settings[] = {
+    /* name, kind, default number, default text, minimum, maximum, unit */
+    {"PORT", CONFIG_INT, 8000, NULL, 1, 65535, "port"},
+    {"BIND", CONFIG_TEXT, 0, "127.0.0.1", 1, 64, "address"},
+    {"DATABASE_URL", CONFIG_URI, 0, "postgresql:///flashdeal", 1, 1024, "URI"},
+    {"DB_POOL", CONFIG_INT, 64, NULL, 1, 256, "connections"},
+    {"DB_ACQUIRE_MS", CONFIG_INT, 2000, NULL, 1, 60000, "ms"},
+    {"DB_WAIT_MS", CONFIG_INT, 30000, NULL, 0, 600000, "ms"},
+    {"DB_LOCK_MS", CONFIG_INT, 2000, NULL, 1, 60000, "ms"},
+    {"DB_STATEMENT_MS", CONFIG_INT, 5000, NULL, 1, 60000, "ms"},
+    {"NAIVE_UNSAFE", CONFIG_INT, 0, NULL, 0, 1, "1: sell without the row's lock"},
+    {"HTTP_THREADS", CONFIG_INT, 512, NULL, 1, 4096, "threads"},
+    {"READ_TIMEOUT_MS", CONFIG_INT, 5000, NULL, 100, 60000, "ms"},
+};
+enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+
+static int number(const char *name)
+{
+    return (int)config_int(settings, SETTING_COUNT, name);
+}
+
+static const char *text(const char *name)
+{
+    return config_text(settings, SETTING_COUNT, name);
+}
+
+static int fail(const char *event, const char *error)
+{
+    log_event(LOG_ERROR, event, LOG_TEXT("error", error));
+    return EXIT_FAILURE;
+}
+
+static void log_limits(void)
+{
+    log_event(LOG_INFO, "limits", LOG_NUMBER("http_body_bytes", HTTP_BODY_MAX),
+              LOG_NUMBER("http_uri_bytes", HTTP_URI_MAX),
+              LOG_NUMBER("http_headers", HTTP_HEADERS_MAX),
+              LOG_NUMBER("http_header_bytes", HTTP_HEADER_BYTES_MAX),
+              LOG_NUMBER("http_drain_ms", HTTP_DRAIN_MS),
+              LOG_NUMBER("debug_sleep_ms", DEBUG_SLEEP_MAX_MS),
+              LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),
+              LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
+}
+
+static void health_get(struct http_request *request, void *context)
+{
+    (void)context;
+    http_reply(request, 200, "{\"status\":\"ok\"}");
+}
+
+static const struct inventory *choose_inventory(void)
+{
+    if (number("NAIVE_UNSAFE") == 0) {
+        return &inventory_pessimistic;
+    }
+    log_event(
+        LOG_WARN, "unsafe", LOG_TEXT("inventory", inventory_unsafe.name),
+        LOG_TEXT("effect", "orders are taken without the row's lock: stock will be oversold"));
+    return &inventory_unsafe;
+}
+
+/* From here on SIGTERM and SIGINT wait for sigwait; threads started later inherit the mask. */
+static void block_stop_signals(sigset_t *stop)
+{
+    sigemptyset(stop);
+    sigaddset(stop, SIGTERM);
+    sigaddset(stop, SIGINT);
+    pthread_sigmask(SIG_BLOCK, stop, NULL);
+}
+
+/* Serves until a stop signal, then drains. Returns the process's exit status. */
+static int serve(struct dbpool *pool)
+{
+    const int64_t acquire_timeout_ms = number("DB_ACQUIRE_MS");
+    struct sales sales = {pool, acquire_timeout_ms};
+    struct debug_sleep sleeper = {pool, acquire_timeout_ms};
+    struct orders orders = {pool, acquire_timeout_ms, choose_inventory()};
+    const struct http_route routes[] = {
+        {"GET", "/health", health_get, NULL, false},
+        {"GET", "/sales/{}", sales_get, &sales, false},
+        {"GET", "/debug/sleep", debug_sleep_get, &sleeper, false},
+        {"POST", "/orders", orders_post, &orders, true},
+        {"GET", "/orders/{}", orders_get, &orders, false},
+    };
+    const struct http_options options = {
+        .bind = text("BIND"),
+        .port = number("PORT"),
+        .threads = number("HTTP_THREADS"),
+        .read_timeout_ms = number("READ_TIMEOUT_MS"),
+        .drain_ms = HTTP_DRAIN_MS,
+        .routes = routes,
+        .route_count = sizeof routes / sizeof routes[0],
+    };
+    sigset_t stop;
+    block_stop_signals(&stop);
+    char error[HTTP_ERROR_SIZE];
+    struct http_server *server = NULL;
+    if (http_start(&options, &server, error) != ST_OK) {
+        return fail("listen_failed", error);
+    }
+    log_event(LOG_INFO, "listening", LOG_TEXT("bind", options.bind),
+              LOG_NUMBER("port", options.port));
+    int signal_number;
+    sigwait(&stop, &signal_number);
+    log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
+              LOG_NUMBER("in_flight", http_in_flight(server)));
+    if (http_stop(server) != ST_OK) {
+        log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", options.drain_ms));
+        _exit(EXIT_FAILURE);
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    char error[PG_ERROR_SIZE];
+    if (config_load(settings, SETTING_COUNT, error) != ST_OK) {
+        return fail("config_invalid", error);
+    }
+    config_log(settings, SETTING_COUNT);
+    log_limits();
+    const struct pg_options database = {
+        .conninfo = text("DATABASE_URL"),
+        .application = "phase1",
+        .connect_timeout_ms = DB_CONNECT_MS,
+        .lock_timeout_ms = number("DB_LOCK_MS"),
+        .statement_timeout_ms = number("DB_STATEMENT_MS"),
+        .client_grace_ms = DB_GRACE_MS,
+    };
+    if (dbpool_wait_ready(&database, number("DB_WAIT_MS"), &orders_probe, error) != ST_OK) {
+        return fail("db_unavailable", error);
+    }
+    struct dbpool *pool = dbpool_new(number("DB_POOL"), &database);
+    int exit_status = serve(pool);
+    dbpool_free(pool);
+    log_event(LOG_INFO, "stopped", LOG_NUMBER("exit_status", exit_status));
+    return exit_status;
+}

@@ -1,0 +1,152 @@
+/* An order's way from request to reply: read the body, take a connection, decide, answer.
+ *
+ * The client waits for all of it, and so do the thread and the connection that serve it. A reply
+ * other than 201 leaves no row behind; the one exception says so itself (outcome_unknown). */
+#include "orders.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/http_fault.h"
+#include "common/json.h"
+
+/* No lock. One row, or none, as the reply's JSON. */
+static const char SQL_ORDER[] =
+    "SELECT json_build_object('order_id', id, 'sale_id', sale_id, 'user_id', user_id, "
+    "'quantity', quantity, 'status', status, 'reason', reason) FROM orders WHERE id = $1";
+
+static const struct pg_statement READ_ORDER = {"order_read", SQL_ORDER, 1, STAGE_STATEMENTS};
+
+/* No lock, no row. */
+static const char SQL_PROBE[] =
+    "SELECT o.id, o.sale_id, o.user_id, o.quantity, o.status, o.reason, s.stock_left, "
+    "s.per_user_limit, s.starts_at, s.ends_at FROM orders o JOIN sales s ON s.id = o.sale_id LIMIT "
+    "0";
+
+const struct pg_statement orders_probe = {"orders_probe", SQL_PROBE, 0, STAGE_STATEMENTS};
+
+static const char *field_code(const struct json_field *fields, const struct json_field *bad)
+{
+    static const char *const codes[] = {"invalid_sale_id", "invalid_user_id", "invalid_quantity"};
+    return codes[bad - fields];
+}
+
+/* Reads the body into the order; replies and returns ST_INVALID if it is not one. */
+static enum status read_order(struct http_request *request, struct order *order)
+{
+    struct json_field fields[] = {
+        {"sale_id", 1, HTTP_INT_MAX, 0},
+        {"user_id", 1, HTTP_INT_MAX, 0},
+        {"quantity", 1, INT32_MAX, 0},
+    };
+    const struct json_field *bad = NULL;
+    enum json_result result =
+        json_read_object(request->body, request->body_length, fields, 3, &bad);
+    if (result != JSON_OK) {
+        const char *code =
+            result == JSON_INVALID_FIELD ? field_code(fields, bad) : json_result_code(result);
+        http_problem(request, 400, code,
+                     "The body is one JSON object with whole numbers sale_id, user_id, quantity.");
+        return ST_INVALID;
+    }
+    order->sale_id = fields[0].value;
+    order->user_id = fields[1].value;
+    order->quantity = fields[2].value;
+    uuid_random(order->id);
+    return ST_OK;
+}
+
+static void reply_confirmed(struct http_request *request, const struct order *order)
+{
+    char json[192];
+    snprintf(json, sizeof json,
+             "{\"order_id\":\"%s\",\"status\":\"confirmed\",\"status_url\":\"/orders/%s\"}",
+             order->id, order->id);
+    http_add_header(request, "Location", "/orders/%s", order->id);
+    http_reply(request, 201, json);
+}
+
+/* The one map from what an order came to, to HTTP. */
+static void reply_outcome(struct http_request *request, const struct order *order,
+                          enum order_outcome outcome)
+{
+    switch (outcome) {
+    case ORDER_CONFIRMED:
+        reply_confirmed(request, order);
+        return;
+    case ORDER_SALE_NOT_FOUND:
+        http_problem(request, 404, "sale_not_found", "There is no such sale.");
+        return;
+    case ORDER_SALE_NOT_OPEN:
+        http_problem(request, 409, "sale_not_open", "The sale has not started yet.");
+        return;
+    case ORDER_SALE_ENDED:
+        http_problem(request, 409, "sale_ended", "The sale is over.");
+        return;
+    case ORDER_SOLD_OUT:
+        http_problem(request, 409, "sold_out", "Fewer units are left than the order asks for.");
+        return;
+    case ORDER_LIMIT_EXCEEDED:
+        http_problem(request, 422, "limit_exceeded", "The order goes over the per-user limit.");
+        return;
+    }
+}
+
+static enum status decide(const struct orders *orders, struct http_request *request,
+                          const struct order *order, enum order_outcome *outcome)
+{
+    struct pg *pg = NULL;
+    int64_t deadline_ns = clock_deadline_ns(orders->acquire_timeout_ms);
+    enum status status = dbpool_acquire(orders->pool, deadline_ns, &request->stages, &pg);
+    if (status == ST_OK) {
+        status = orders->inventory->decide(pg, order, outcome);
+    }
+    dbpool_release(orders->pool, pg);
+    return status;
+}
+
+void orders_post(struct http_request *request, void *context)
+{
+    struct order order;
+    if (read_order(request, &order) != ST_OK) {
+        return;
+    }
+    enum order_outcome outcome;
+    enum status status = decide(context, request, &order, &outcome);
+    if (status != ST_OK) {
+        http_fault(request, status);
+        return;
+    }
+    reply_outcome(request, &order, outcome);
+}
+
+static enum status find(const struct orders *orders, struct http_request *request,
+                        PGresult **result)
+{
+    struct pg *pg = NULL;
+    int64_t deadline_ns = clock_deadline_ns(orders->acquire_timeout_ms);
+    enum status status = dbpool_acquire(orders->pool, deadline_ns, &request->stages, &pg);
+    if (status == ST_OK) {
+        status = pg_run(pg, &READ_ORDER, (const char *const[]){request->param}, result);
+    }
+    dbpool_release(orders->pool, pg);
+    return status;
+}
+
+void orders_get(struct http_request *request, void *context)
+{
+    if (!uuid_is_valid(request->param)) {
+        http_problem(request, 400, "invalid_order_id", "An order's id is a UUID.");
+        return;
+    }
+    PGresult *result = NULL;
+    enum status status = find(context, request, &result);
+    if (status != ST_OK) {
+        http_fault(request, status);
+    } else if (PQntuples(result) == 0) {
+        http_problem(request, 404, "order_not_found", "There is no such order.");
+    } else {
+        http_reply(request, 200, PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+}
