@@ -14,7 +14,9 @@ enum config_kind {
     CONFIG_INT,    /* whole number from minimum to maximum, decimal digits and sign only */
     CONFIG_TEXT,   /* bytes; minimum and maximum bound its length */
     CONFIG_SECRET, /* as CONFIG_TEXT, and logged as "set" or "unset" only */
-    CONFIG_URI,    /* as CONFIG_TEXT; its password is left out when it is logged */
+    CONFIG_URI,    /* as CONFIG_TEXT, and one that libpq can parse (a URI or a list of key=value);
+                      logged as host, port, dbname and user, or as "unreadable" where a password
+                      might show */
 };
 
 struct config_setting {
