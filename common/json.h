@@ -3,7 +3,9 @@
  * cJSON alone finds keys without regard to case, takes the first of duplicates, accepts trailing
  * garbage, raw control bytes, invalid UTF-8, a BOM, 007 and 1., and recurses as deep as the input
  * says. So the text is checked first (RFC 8259 to the letter, I-JSON's duplicate rule, a bound on
- * the depth) by a scanner that does not recurse; only then does cJSON parse it. */
+ * the depth) by a scanner that does not recurse; only then does cJSON parse it. One exception in
+ * favour of a better message: a member of the document whose value is a number but for its grammar
+ * (007, 1., -, 1e) is a bad value, not a bad text. */
 #ifndef FLASHDEAL_JSON_H
 #define FLASHDEAL_JSON_H
 
@@ -16,7 +18,8 @@ enum { JSON_DEPTH_MAX = 16 };
 enum json_result {
     JSON_OK,
     JSON_INVALID,         /* not one JSON text: grammar, UTF-8, BOM, lone surrogate, garbage after */
-    JSON_TOO_DEEP,        /* more than JSON_DEPTH_MAX arrays and objects inside one another */
+    JSON_TOO_DEEP,        /* more than JSON_DEPTH_MAX arrays and objects inside one another; decided
+                             there, so that of this and JSON_INVALID the one met first is told */
     JSON_NOT_AN_OBJECT,   /* a valid text, but an array, string, number, true, false or null */
     JSON_INVALID_STRING,  /* a valid text with \u0000 in a key or string */
     JSON_DUPLICATE_FIELD, /* a key twice (compared after unescaping, with regard to case) */
@@ -32,10 +35,12 @@ struct json_field {
 };
 
 /* Reads text (length bytes, need not be NUL-terminated, may hold NUL) into the fields. When several
- * rules are broken the result is the first in the enum's order; of several bad fields, *bad is the
- * first in the table's order (NULL for the other results). Does not block; allocates only what
- * cJSON does and frees it before it returns; stack use does not depend on the input. Safe from any
- * thread. */
+ * rules are broken the result is the first in the enum's order (JSON_INVALID and JSON_TOO_DEEP: the
+ * one met first); of several bad fields, *bad is the first in the table's order (NULL for the other
+ * results). Without JSON_OK the values mean nothing. Does not block; allocates only what cJSON
+ * does, and a copy of a text with odd numbers, and frees it before it returns; stack use is bounded
+ * by JSON_DEPTH_MAX. Time grows with the square of the keys in one object: bound the length. Safe
+ * from any thread. */
 enum json_result json_read_object(const char *text, size_t length, struct json_field *fields,
                                   size_t count, const struct json_field **bad);
 
