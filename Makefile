@@ -2,19 +2,29 @@
 #
 # One file, not recursive. A phase is every .c of its directory (links included) and common/; a
 # source's object lies in build/$(MODE)/ under the source's own path. MODE=release|asan|tsan.
+# Another compiler has a directory of its own: CC=clang builds in build/$(MODE)-clang/.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
 
 MODE ?= release
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-B := build/$(MODE)
+B := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
 PHASES := $(sort $(patsubst phase%/,%,$(wildcard phase[0-8]/)))
+
+# A checkout without symlinks has a link's text where a source should be.
+BROKEN_LINKS := $(shell grep -lsxE '\.\./phase[0-8]/[A-Za-z0-9_.-]+' phase[0-8]/*.c phase[0-8]/*.h \
+	phase[0-8]/*.sql)
+ifneq ($(BROKEN_LINKS),)
+$(error This checkout has no symbolic links ($(firstword $(BROKEN_LINKS)) is a plain file): clone it \
+	again inside Linux or WSL, not on a Windows drive, with git config core.symlinks true)
+endif
 
 # ------------------------------------------------------------------------------------- flags
 
@@ -54,7 +64,18 @@ endif
 LIB := $(B)/libflashdeal.a
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
 
-$(B)/%.o: %.c $(FLAGS_STAMP)
+# Order-only: it compiles nothing anew, it says in one sentence what is not installed.
+.PHONY: packages packages-test
+packages:
+	@harness/setup.sh tier1 run --check
+
+packages-test:
+	@harness/setup.sh tier1 test --check
+
+$(patsubst %.c,$(B)/%.o,$(wildcard common/tests/*.c harness/tests/*.c harness/contract/*.c)): \
+	| packages-test
+
+$(B)/%.o: %.c $(FLAGS_STAMP) | packages
 	@mkdir -p $(@D)
 	$(COMPILE) -c $< -o $@
 
@@ -67,6 +88,20 @@ $(B)/$(1)/server: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIB)
 	$$(LINK) $$(filter %.o,$$^) $(LIB) $(LIBS_SERVER) -o $$@
 endef
 $(foreach n,$(PHASES),$(eval $(call server_rule,phase$(n))))
+
+# A learner's copy, made by `make mine-N`: DIR=work/phase3 builds build/release/work/phase3/server.
+ifdef DIR
+OWN := $(patsubst $(CURDIR)/%,%,$(abspath $(DIR)))
+ifneq ($(filter /%,$(OWN)),)
+$(error DIR is $(DIR); it must be a directory inside this checkout, like work/phase3)
+endif
+ifeq ($(wildcard $(OWN)/*.c),)
+$(error DIR is $(DIR), which has no .c file; `make mine-3` makes a copy of phase 3 in work/phase3)
+endif
+ifeq ($(filter $(OWN),$(addprefix phase,$(PHASES))),)
+$(eval $(call server_rule,$(OWN)))
+endif
+endif
 
 # ----------------------------------------------------------------------------------- harness
 
@@ -82,7 +117,7 @@ PARSER_LIBS := -lhttp_parser
 endif
 $(B)/harness/loadgen/%.o: CFLAGS += $(PARSER_CFLAGS)
 
-# The tools of the harness, never sanitized away from the servers' own mode: they measure.
+# To measure with, they are built in release; the tests build them in every mode.
 $(LOADGEN): $(patsubst %.c,$(B)/%.o,$(wildcard harness/loadgen/*.c)) $(LIB)
 	$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libcjson) $(PARSER_LIBS) -lcrypto -lpthread -lm -o $@
 
@@ -113,8 +148,120 @@ CONTRACT := $(B)/contract
 $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 	$(LINK) $(filter %.o,$^) $(LIB) $(TEST_LIBS) -o $@
 
--include $(shell find build/$(MODE) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: help
+# ----------------------------------------------------------------------------------- targets
+# The lines that begin with "#: " are what `make help` prints, in this order.
+
+.PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures \
+	check check-quick check-all lint format clean tests tools print-phases
+
+#: First
+#:   make demo               install what is missing, then the story in three minutes
+#:   make check              install what is missing, then every test: under fifteen minutes
+#:   make doctor             what is missing or wrong on this machine, and what to do
+demo:
+	@harness/setup.sh tier1 run
+	@exec harness/demo.sh
+
+doctor:
+	@harness/doctor.sh
+
+setup:
+	@harness/setup.sh tier1 run
+
+#:
+#: Build (MODE=asan or tsan for the sanitizers, CC=clang; -j2 for both cores)
+#:   make setup              install what building and running need, and nothing else
+#:   make phase1             build phase 1; scripts without a target take the phase built last
+#:   make all                every phase and the harness's programs
+#:   make server DIR=work/phase1   build a copy of your own
+$(addprefix phase,$(PHASES)): phase%: $(B)/phase%/server
+	@echo $* >build/last-phase
+
+# Without this, make would take the directory's name for a target that is made already.
+phase%:
+	@echo "There is no phase $*: this checkout has $(addprefix phase,$(PHASES))." >&2; exit 1
+
+tools: $(if $(wildcard harness/loadgen/*.c),$(LOADGEN)) $(if $(wildcard harness/audit/*.c),$(AUDIT))
+
+all: $(foreach n,$(PHASES),$(B)/phase$(n)/server) tools
+
+ifdef DIR
+server: $(B)/$(OWN)/server
+	@echo "$<"
+else
+server:
+	@echo "Which one? make server DIR=work/phase1 (make mine-1 makes that copy)" >&2; exit 64
+endif
+
+tests: $(UNIT_TESTS) $(HARNESS_TESTS) $(if $(wildcard harness/contract/*.c),$(CONTRACT))
+
+#:
+#: Look (1 stands for any phase)
+#:   make run-1              phase 1 in the foreground with a PostgreSQL of its own; PORT=8101 elsewhere
+#:   make psql-1             the database of the phase that make run-1 runs
+#:   make diff-1             what phase 1 changed in phase 0, in reading order
+#:   make diffstat-1         the same in numbers
+#:   make mine-1             a copy of your own, links resolved, in work/phase1
+#:   make failures           the failure modes, and the script that shows each
+run-%:
+	@exec harness/run.sh $*
+
+psql-%:
+	@exec harness/psql.sh $*
+
+diff-%:
+	@harness/diff.sh show $*
+
+diffstat-%:
+	@harness/diff.sh stat $*
+
+mine-%:
+	@harness/mine.sh $*
+
+failures:
+	@harness/failures.sh
+
+#:
+#: Test
+#:   make check-quick        without sanitizers, linters and scenarios: under three minutes
+#:   make check-phase1       phase 1 only: the contract in three modes, and its scenarios
+#:   make check-all          everything long as well
+#:   make lint               shellcheck, cppcheck, clang-tidy, gcc -fanalyzer
+check:
+	@harness/check.sh all
+
+check-quick:
+	@harness/check.sh quick
+
+check-all:
+	@harness/check.sh long
+
+check-phase%:
+	@harness/check.sh phase $*
+
+lint:
+	@harness/setup.sh tier1 test
+	@harness/lint.sh
+
+#:
+#: Keep in order
+#:   make format             clang-format over every source
+#:   make diffs              write phaseN/DIFF.md anew (make check says when they are stale)
+#:   make clean              remove build/ (work/ is yours and stays)
+format:
+	@harness/lint.sh format --fix
+
+diffs:
+	@harness/diff.sh write
+
+clean:
+	rm -rf build
+
 help:
-	@grep -hE '^#: ' $(MAKEFILE_LIST) | sed 's/^#: //'
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+# For the scripts: the phases that this file knows.
+print-phases:
+	@echo $(PHASES)

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# run: one phase in the foreground, with a PostgreSQL of its own, until Ctrl-C.
+#
+#   harness/run.sh N           (make run-N)
+#
+# PORT chooses another port than 8000+N; every other setting of the phase is taken from the
+# environment as well (DB_POOL=5 make run-1). DATABASE_URL uses a server that runs already, with a
+# database of this run's own. Two runs do not disturb each other. Server, PostgreSQL and data are
+# gone afterwards; build/run/phaseN-PID lets psql.sh find the database meanwhile.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/postgres.sh
+source "$ROOT/harness/lib/postgres.sh"
+
+READY_S=30
+
+n=${1-}
+[[ $n =~ ^[0-9]+$ ]] || usage "usage: harness/run.sh N, N a phase's number"
+cd "$ROOT"
+[[ -d phase$n ]] || die "there is no phase $n: this checkout has" phase[0-8]
+port=${PORT:-$((8000 + n))}
+url=http://${BIND:-127.0.0.1}:$port
+
+make -s --no-print-directory -j2 "phase$n"
+postgres_start "run-$n"
+uri=$(postgres_database "phase$n")
+postgres_apply "$uri" "phase$n/schema.sql" "phase$n/seed.sql"
+
+DATABASE_URL=$uri PORT=$port "build/release/phase$n/server" </dev/null &
+server=$!
+postgres_keep "$server"
+stop() { kill -TERM "$server" 2>/dev/null || :; }
+trap stop INT TERM HUP
+
+mkdir -p build/run
+run=build/run/phase$n-$$
+on_exit rm -f "$ROOT/$run"
+(umask 077 && printf '%s %s\n' "$port" "$uri" >"$run")
+
+next_commands() {
+    printf '\n%sphase %s serves on %s%s; Ctrl-C ends it and its database. In another terminal:\n\n' \
+        "$BOLD" "$n" "$url" "$PLAIN"
+    say "    curl -s $url/sales/1"
+    if ((n < 2)); then say "    curl -s '$url/debug/sleep?ms=3000'"; fi
+    if ((n > 0)); then
+        say "    PORT=$port ./harness/buy.sh $n"
+    fi
+    say "    PORT=$port make psql-$n"
+    say "    cat phase$n/README.md"
+    say ""
+}
+
+# Until it serves or has ended; in the second case it has said why.
+for ((tenths = 0; tenths < READY_S * 10; tenths++)); do
+    kill -0 "$server" 2>/dev/null || break
+    if curl -fs -o /dev/null --max-time 1 "$url/health"; then
+        next_commands
+        break
+    fi
+    sleep 0.1
+done
+
+# A trapped signal ends `wait` early: the server's own end is what counts.
+while :; do
+    status=0
+    wait "$server" || status=$?
+    kill -0 "$server" 2>/dev/null || break
+done
+exit "$status"

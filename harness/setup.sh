@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# setup: installs the packages of one tier that are missing, after saying which and how much.
+#
+#   harness/setup.sh TIER run|test           test includes run
+#   harness/setup.sh TIER run|test --check   installs nothing; status 1 and one sentence if any is missing
+#   harness/setup.sh TIER run|test --list    the names, one a line; a|b are alternatives
+#
+# TIER names a file in harness/packages/. Nothing missing: silent, at once, status 0. It installs as
+# root or through sudo, without recommended packages and without asking; with neither it prints the
+# command and ends with status 1. PostgreSQL is installed without the cluster that Debian starts on
+# port 5432 by default, unless the machine had PostgreSQL before. The test part also makes
+# build/venv with the Python packages of packages/TIER.python.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+
+NO_CLUSTER=/etc/postgresql-common/createcluster.d/flashdeal.conf
+tier=${1-} part=${2-} mode=${3-}
+list=$ROOT/harness/packages/$tier
+if [[ $tier == *[!a-z0-9]* || ! -f $list || ! $part =~ ^(run|test)$ || ! $mode =~ ^(|--check|--list)$ ]]; then
+    usage "usage: harness/setup.sh tier1 run|test [--check|--list]"
+fi
+
+# The lines of the wanted sections.
+wanted() {
+    awk -v part="$part" '
+        /^\[/ { section = substr($0, 2, length($0) - 2); next }
+        /^#/ || /^$/ { next }
+        section == "run" || section == part { print }' "$list"
+}
+
+# The lines of which no alternative is installed.
+missing() {
+    local line name names=()
+    local -A installed=()
+    while read -r line; do
+        IFS='|' read -ra line <<<"$line"
+        names+=("${line[@]}")
+    done < <(wanted)
+    while read -r name line; do
+        [[ $line != installed ]] || installed[$name]=1
+    done < <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${names[@]}" 2>/dev/null)
+    while read -r line; do
+        IFS='|' read -ra names <<<"$line"
+        for name in "${names[@]}"; do
+            [[ -z ${installed[$name]-} ]] || continue 2
+        done
+        say "$line"
+    done < <(wanted)
+}
+
+known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+
+# Of every line given, the first alternative that apt knows; the last one when it knows none.
+choose() {
+    local line name names
+    for line in "$@"; do
+        IFS='|' read -ra names <<<"$line"
+        for name in "${names[@]}"; do
+            if known "$name"; then break; fi
+        done
+        say "$name"
+    done
+}
+
+all_known() {
+    local name
+    for name in "$@"; do known "$name" || return 1; done
+}
+
+become_root() {
+    if ((EUID == 0)); then
+        as_root=()
+    elif command -v sudo >/dev/null && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
+        as_root=(sudo)
+    else
+        say "Needed, and not installed: ${names[*]}"
+        say "You are not root and there is no sudo to ask. As root, run:"
+        say "    apt-get update && apt-get install --no-install-recommends ${names[*]}"
+        exit 1
+    fi
+}
+
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q "$@" </dev/null; }
+
+# What it will fetch and occupy, in apt's own words.
+announce() {
+    say "To install (the $part part of $tier): ${names[*]}"
+    LC_ALL=C apt-get --print-uris -y --no-install-recommends install "${names[@]}" 2>/dev/null |
+        grep -E '^(Need to get|After this operation)' || :
+}
+
+# Debian's postgresql creates and starts a cluster on port 5432, which we never use: told not to,
+# by a file that is gone afterwards. A machine that has PostgreSQL already keeps its own ways.
+without_cluster() {
+    [[ " ${names[*]} " == *" postgresql "* ]] || return 0
+    ! dpkg-query -W -f '${db:Status-Status}' postgresql-common 2>/dev/null | grep -qx installed || return 0
+    say "PostgreSQL is installed without a running server: FlashDeal starts throwaway ones."
+    "${as_root[@]}" mkdir -p "${NO_CLUSTER%/*}"
+    on_exit "${as_root[@]}" rm -f "$NO_CLUSTER"
+    say "create_main_cluster = false" | "${as_root[@]}" tee "$NO_CLUSTER" >/dev/null
+}
+
+install_packages() {
+    local lines names as_root updated=''
+    mapfile -t lines < <(missing)
+    ((${#lines[@]} > 0)) || return 0
+    mapfile -t names < <(choose "${lines[@]}")
+    become_root
+    if ! all_known "${names[@]}"; then
+        say "Fetching the package lists (apt-get update)"
+        apt update >/dev/null || die "apt-get update failed: is there a network?"
+        updated=1
+        mapfile -t names < <(choose "${lines[@]}")
+    fi
+    announce
+    without_cluster
+    if apt install -y --no-install-recommends "${names[@]}"; then return 0; fi
+    [[ -z $updated ]] || die "apt-get could not install these packages: its words are above"
+    say "Again, with fresh package lists (apt-get update)"
+    apt update >/dev/null || die "apt-get update failed: is there a network?"
+    apt install -y --no-install-recommends "${names[@]}" ||
+        die "apt-get could not install these packages: its words are above"
+}
+
+# Pinned, in a directory of its own; the stamp is the list it was made from.
+install_python() {
+    local list=$list.python venv=$ROOT/build/venv
+    [[ $part == test && -f $list ]] || return 0
+    if cmp -s "$list" "$venv/stamp"; then return 0; fi
+    say "Making build/venv with $(grep -v '^#' "$list" | paste -sd ' ')"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --no-cache-dir --disable-pip-version-check -r "$list" ||
+        die "pip could not install the packages of harness/packages/${list##*/}: is there a network?"
+    cp "$list" "$venv/stamp"
+}
+
+case $mode in
+--list) wanted ;;
+--check)
+    command -v dpkg-query >/dev/null || exit 0 # not Debian: the compiler will tell
+    mapfile -t lines < <(missing)
+    ((${#lines[@]} == 0)) && exit 0
+    target=setup
+    [[ $part == run ]] || target=check
+    printf 'Not installed: %s. Install with: make %s\n' "${lines[*]%%|*}" "$target" >&2
+    exit 1
+    ;;
+*)
+    command -v dpkg-query >/dev/null ||
+        die "this is neither Debian nor Ubuntu; harness/packages/$tier lists what to install by hand"
+    install_packages
+    install_python
+    ;;
+esac
