@@ -73,7 +73,8 @@ MUST_USE enum status pg_commit(struct pg *pg);
 /* Runs a statement with text parameters (NULL entry: SQL NULL; values NULL when there are none).
  * ST_OK: *result is the caller's to PQclear (result may be NULL: rows are thrown away). Otherwise
  * *result is NULL. A failed statement inside a transaction leaves the transaction to be rolled
- * back. Blocks as said above. */
+ * back. Outside a transaction a statement commits by itself, so there ST_UNKNOWN is possible as for
+ * pg_commit; for one that only reads it means no more than ST_RETRY. Blocks as said above. */
 MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
                             const char *const *values, PGresult **result);
 
