@@ -154,7 +154,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 # The lines that begin with "#: " are what `make help` prints, in this order.
 
 .PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures \
-	check check-quick check-all lint format clean tests tools print-phases
+	check check-quick check-all lint format clean tests tools print-phases print-cflags
 
 #: First
 #:   make demo               install what is missing, then the story in three minutes
@@ -262,6 +262,9 @@ clean:
 help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-# For the scripts: the phases that this file knows.
+# For the scripts: the phases that this file knows; what a source is compiled with.
 print-phases:
 	@echo $(PHASES)
+
+print-cflags:
+	@echo '$(STD) $(WARN) -I. $(PKG_CFLAGS)'

@@ -22,14 +22,15 @@ cd "$ROOT"
 port=${PORT:-$((8000 + n))}
 url=http://${BIND:-127.0.0.1}:$port
 
-make -s --no-print-directory -j2 "phase$n"
+env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -j2 "phase$n"
 postgres_start "run-$n"
 uri=$(postgres_database "phase$n")
 postgres_apply "$uri" "phase$n/schema.sql" "phase$n/seed.sql"
 
-DATABASE_URL=$uri PORT=$port "build/release/phase$n/server" </dev/null &
+DATABASE_URL=$uri PORT=$port "build/${MODE:-release}/phase$n/server" </dev/null &
 server=$!
 postgres_keep "$server"
+# shellcheck disable=SC2317 # reached through the trap
 stop() { kill -TERM "$server" 2>/dev/null || :; }
 trap stop INT TERM HUP
 
