@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# buy: one order to the running phase, and the whole exchange.
+#
+#   ./harness/buy.sh N [user]      phase N, started by `make run-N`; user 7 unless said otherwise
+#
+# environment: PORT (8000+N) or URL, SALE (1), QUANTITY (1)
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+
+if [[ ${1-} == --help || ${1-} == -h ]]; then
+    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+    exit 0
+fi
+[[ ${1-} =~ ^[0-8]$ ]] || usage "which phase? ./harness/buy.sh 1 [user]"
+user=${2:-7}
+[[ $user =~ ^[0-9]+$ ]] || usage "user '$user' is not a number"
+url=${URL:-http://127.0.0.1:${PORT:-$((8000 + $1))}}
+body="{\"sale_id\":${SALE:-1},\"user_id\":$user,\"quantity\":${QUANTITY:-1}}"
+
+curl -sf -o /dev/null --max-time 2 "$url/health" || die "nothing serves at $url: make run-$1 (in another terminal)"
+dir=$(mktemp -d)
+on_exit rm -rf "$dir"
+
+# curl's own protocol: "> " what was sent, "< " what came back.
+curl -q -s -v --max-time 30 -H 'Content-Type: application/json' -d "$body" "$url/orders" \
+    >"$dir/reply" 2>"$dir/trace" || die "no reply: $(grep -m 1 '^\* ' "$dir/trace" | tail -n 1)"
+headers() { sed -n "s/^$1 //p" "$dir/trace" | tr -d '\r' | sed "/^\$/d; 1s/.*/$BOLD&$PLAIN/"; }
+json() { jq . "$1" 2>/dev/null || cat "$1"; }
+
+headers '>'
+say ""
+json - <<<"$body"
+say ""
+headers '<'
+say ""
+json "$dir/reply"
+
+[[ $1 != 0 ]] || say "" "Phase 0 only shows what is for sale; orders come with phase 1: make run-1"

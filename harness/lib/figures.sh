@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# figures: the little arithmetic that bash cannot do, and a curve for the terminal. Sourced.
+#
+#   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
+#   median, p95                  of the numbers on standard input, one a line; "none" of no number
+#   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
+#   draw_curve                   lines "clients<tab>confirmed/s<tab>p99 ms" as bars
+
+calc() { awk "BEGIN { print $1 }"; }
+
+median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "none" }'; }
+
+p95() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int(NR * 0.95 + 0.999)] : "none" }'; }
+
+column() { awk -F '|' -v n="$1" '/^[0-9.]+([|][0-9.]+)*$/ { print $n }' "${@:2}"; }
+
+draw_curve() {
+    local bar='#'
+    [[ ${LC_ALL:-${LC_CTYPE:-${LANG-}}} != *[Uu][Tt][Ff]* ]] || bar='█'
+    awk -F '\t' -v bar="$bar" -v width=42 '
+        { clients[NR] = $1; rate[NR] = $2; p99[NR] = $3; if ($2 > top) top = $2 }
+        END {
+            printf "  %7s  %11s  %-*s  %8s\n", "clients", "confirmed/s", width, "", "p99 ms"
+            for (i = 1; i <= NR; i++) {
+                line = ""
+                filled = top > 0 ? int(width * rate[i] / top + 0.5) : 0
+                for (j = 0; j < width; j++) line = line (j < filled ? bar : " ")
+                printf "  %7d  %11.0f  %s  %8.1f\n", clients[i], rate[i], line, p99[i]
+            }
+        }'
+}

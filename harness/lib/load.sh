@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# load: windows of load on the current target, and what was confirmed in them. Sourced, after
+# target.sh and figures.sh.
+#
+#   load_stock UNITS                      empties and vacuums the tables; sale 1 has UNITS to sell
+#   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
+#   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
+#   load_race LABEL CLIENTS SECONDS       as load_closed; writes LOAD_JOURNAL, leaves the database alone
+#   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
+#   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
+#   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
+#   load_get JQ                           a value of the last window's summary
+#   load_trust MIN                        keeps the first reason in DOUBT not to trust a window
+#
+# After a window LOAD_CONFIRMED_S is what the database confirmed per second within it and LOAD_SYNCS
+# the WAL flushes per confirmed order, both between two readings that the database's own clock
+# dates; no reply counts. All orders are of quantity 1.
+
+LOAD_UNITS=1000000000 # a stock that no window empties
+LOAD_WARMUP_S=0.5     # of each window, before it counts
+LOAD_EDGE_S=0.1       # readings are taken this far inside the window
+# shellcheck disable=SC2034 # for the scripts
+LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_SYNCS='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
+
+# The per-user limit is out of the way as well: what is measured is the sale.
+load_stock() {
+    psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" >/dev/null \
+        -f "$ROOT/harness/lib/stock.sql"
+}
+
+# "time|confirmed units|WAL flushes". PostgreSQL 18 moved the flushes to pg_stat_io.
+_load_reading() {
+    local syncs='(SELECT wal_sync FROM pg_stat_wal)'
+    if ((LOAD_PG_VERSION >= 180000)); then
+        syncs="(SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')"
+    fi
+    target_sql "SELECT extract(epoch FROM clock_timestamp()), sum(stock_total - stock_left), $syncs FROM audit_sales"
+}
+
+# shellcheck disable=SC2034 # LOAD_JOURNAL: for the scripts
+_load_begin() {
+    local name
+    name=$RUN/$(target_slug).$1
+    LOAD_SUMMARY=$name.summary.json LOAD_JOURNAL=$name.journal LOAD_LOG=$name.loadgen.log
+    "$ROOT/build/release/loadgen" --url "$TARGET_URL" --seed "$SEED" --secret "$AUTH_SECRET" --quiet \
+        --duration "$2" --warmup "$LOAD_WARMUP_S" --summary "$LOAD_SUMMARY" \
+        --series "$name.series.json" "${@:3}" 2>"$LOAD_LOG" &
+    LOAD_PID=$!
+    postgres_keep "$LOAD_PID"
+}
+
+_load_end() { wait "$LOAD_PID" || die "loadgen failed ($LOAD_LOG): $(tail -n 1 "$LOAD_LOG")"; }
+
+# Reads the database at both edges of the window.
+_load_window() {
+    local seconds=$2 before after
+    : "${LOAD_PG_VERSION:=$(target_sql 'SHOW server_version_num')}"
+    _load_begin "$@"
+    sleep "$(calc "$LOAD_WARMUP_S + $LOAD_EDGE_S")"
+    before=$(_load_reading)
+    sleep "$(calc "$seconds - 2 * $LOAD_EDGE_S")"
+    after=$(_load_reading)
+    _load_end
+    # shellcheck disable=SC2034 # LOAD_SYNCS: for the scripts
+    read -r LOAD_CONFIRMED_S LOAD_SYNCS < <(awk -F '|' -v OFS=' ' '
+        NR == 1 { time = $1; units = $2; syncs = $3 }
+        NR == 2 { n = $2 - units; s = $1 - time
+                  printf "%.1f %s\n", (s > 0 ? n / s : 0), (n > 0 ? ($3 - syncs) / n : "none") }
+        ' <<<"$before"$'\n'"$after")
+}
+
+load_closed() {
+    progress "$(target_name): $2 clients for $3 s"
+    _load_window "$1" "$3" --clients "$2" "${@:4}"
+}
+
+load_open() {
+    progress "$(target_name): $2 orders/s for $3 s"
+    _load_window "$1" "$3" --rate "$2" "${@:4}"
+}
+
+load_race() {
+    progress "$(target_name): $2 clients for $3 s"
+    _load_begin "$1" "$3" --clients "$2" --journal "$RUN/$(target_slug).$1.journal"
+    _load_end
+}
+
+# One process, so that they start together. FILE: a line "status seconds" for each that ended; the
+# status is 000 where no answer came in time.
+load_at_once() {
+    local i
+    for ((i = 0; i < $1; i++)); do printf 'url = "%s"\noutput = /dev/null\n' "$TARGET_URL$3"; done |
+        curl -q -s -K - --parallel --parallel-immediate --parallel-max "$1" --max-time "$2" \
+            -w '%{http_code} %{time_total}\n' >"$4" 2>/dev/null &
+    LOAD_PID=$!
+    postgres_keep "$LOAD_PID"
+}
+
+# Ten times a second, in one session: "sessions that wait for a lock|all sessions of the target".
+load_watch_locks() {
+    psql -X -A -t -q -d "$TARGET_DB" >"$1" 2>/dev/null <<'SQL' &
+SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' \watch 0.1
+SQL
+    WATCH_PID=$!
+    postgres_keep "$WATCH_PID"
+}
+
+load_get() { jq -r "$1 // empty" "$LOAD_SUMMARY"; }
+
+load_trust() {
+    DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
+}
+
+load_capacity() {
+    local clients
+    CAPACITY=0
+    for clients in 4 8 16; do
+        load_stock "$LOAD_UNITS"
+        load_closed "calibration-$clients" "$clients" "$1"
+        CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
+    done
+}

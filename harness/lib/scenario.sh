@@ -1,0 +1,250 @@
+# shellcheck shell=bash
+# scenario: the frame of a scenario script: targets, figures, verdicts, what is kept. Sourced first.
+#
+#     . "$(dirname "$0")/lib/scenario.sh"
+#     scenario_begin overload "what it shows" SECONDS_FOR_ONE SECONDS_FOR_TWO "$@"
+#     for target in "${TARGETS[@]}"; do
+#         scenario_target "$target" || continue      # starts it; status 1 where nothing can be measured
+#         figure "goodput at 1x" 812 "orders/s"
+#         verdict "collapse" PRESENT "what it means if PRESENT" "if ABSENT" ["if INCONCLUSIVE"]
+#         target_stop
+#     done
+#     scenario_end
+#
+# SEED, RATE, DURATION and CLIENTS come from the environment; a script says in its comment which of
+# them it uses, and --help prints that comment. RUN is the run's directory, build/runs/<time>-<name>.
+# The exit status is 0 when every verdict is as failure-modes.tsv declares, 1 when one is not, 2 when
+# none is wrong but one is inconclusive.
+set -euo pipefail
+
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=harness/lib/postgres.sh
+source "$ROOT/harness/lib/postgres.sh"
+# shellcheck source=harness/lib/figures.sh
+source "$ROOT/harness/lib/figures.sh"
+# shellcheck source=harness/lib/verdict.sh
+source "$ROOT/harness/lib/verdict.sh"
+# shellcheck source=harness/lib/target.sh
+source "$ROOT/harness/lib/target.sh"
+# shellcheck source=harness/lib/load.sh
+source "$ROOT/harness/lib/load.sh"
+
+SEED=${SEED:-1}
+AUTH_SECRET=${AUTH_SECRET:-the-harness-signs-its-tokens-with-this}
+TARGETS=()
+SCENARIO='' RUN='' STARTED_AT=''
+WIDTH=78
+
+scenario_help() {
+    # The script's own comment, without the shebang and the marks.
+    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+    cat <<HELP
+
+usage: ./harness/$SCENARIO.sh [TARGET...]
+  TARGET is a phase (1), a phase with settings (1,DB_POOL=5), a directory (work/phase1) or the URL
+  of a running server, of which DATABASE_URL names the database: its sales and orders are ERASED.
+  None: the phase built last. Several: one after the other, compared.
+environment: SEED RATE DURATION CLIENTS NO_COLOR; DATABASE_URL: use this PostgreSQL
+exit status: 0 as harness/failure-modes.tsv declares, 1 not, 2 inconclusive
+HELP
+}
+
+_scenario_targets() {
+    TARGETS=("$@")
+    if ((${#TARGETS[@]} == 0)); then
+        [[ -r $ROOT/build/last-phase ]] || usage "no phase was built yet: make phase1, or name a target (--help)"
+        TARGETS=("$(<"$ROOT/build/last-phase")")
+        TARGETS=("${TARGETS[0]#phase}")
+    fi
+    local target
+    for target in "${TARGETS[@]}"; do target_parse "$target"; done
+}
+
+# The first line: on what, and for how long.
+_scenario_announce() {
+    local names=() target seconds=$1
+    for target in "${TARGETS[@]}"; do
+        target_parse "$target"
+        names+=("$(target_name)")
+    done
+    ((${#TARGETS[@]} == 1)) || seconds=$(($2 * ${#TARGETS[@]} / 2))
+    local line
+    printf -v line '%s, ' "${names[@]}"
+    if ((GIVEN == 0)); then line="${line%, }, built last; another: ./harness/$SCENARIO.sh 1, "; fi
+    say "${BOLD}$SCENARIO${PLAIN}: ${line%, } (about $seconds s)"
+}
+
+_scenario_run_directory() {
+    local base n=''
+    base=$ROOT/build/runs/$(date +%Y%m%d-%H%M%S)-$SCENARIO
+    mkdir -p "${base%/*}"
+    until mkdir "$base$n" 2>/dev/null; do n=$((${n:-1} + 1)); done
+    RUN=$base$n
+    : >"$RUN/figures.tsv"
+    : >"$RUN/verdicts.tsv"
+}
+
+_scenario_command() {
+    local name line=''
+    for name in SEED RATE DURATION CLIENTS MODE; do
+        [[ -z ${!name-} ]] || line+="$name=$(printf '%q' "${!name}") "
+    done
+    printf '%s./harness/%s.sh %s' "$line" "$SCENARIO" "${TARGETS[*]}"
+}
+
+scenario_begin() {
+    local name
+    SCENARIO=$1
+    if [[ ${5-} == --help || ${5-} == -h ]]; then
+        scenario_help
+        exit 0
+    fi
+    GIVEN=$(($# - 4))
+    _scenario_targets "${@:5}"
+    for name in DB_POOL DB_ACQUIRE_MS DB_WAIT_MS HTTP_THREADS NAIVE_UNSAFE; do
+        [[ -z ${!name-} ]] || warn "$name of your environment is not used; write it so: ${TARGETS[0]%%,*},$name=${!name}"
+    done
+    _scenario_announce "$3" "$4"
+    say "$2"
+    STARTED_AT=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    _scenario_run_directory
+    harness_make MODE=release build/release/loadgen build/release/audit
+    # A URL needs no server of ours; what else does shares one.
+    if [[ " ${TARGETS[*]}" =~ \ (http:|https:)?[^:]*(\ |$) ]]; then
+        progress "starting PostgreSQL"
+        postgres_start "$SCENARIO"
+    fi
+}
+
+# Gives every failure mode of this scenario the same verdict, which is neither PRESENT nor ABSENT.
+_scenario_all() {
+    local mode
+    while IFS=$'\t' read -r mode _; do
+        verdict "$mode" "$1" '' '' "$2"
+    done < <(verdict_rows "$SCENARIO.sh")
+}
+
+# Starts the target, or with "prepare" leaves that to the script: all but target_spawn is done.
+# Status 1: nothing can be measured here, and the verdicts say why.
+scenario_target() {
+    local mode applies=''
+    progress_end
+    target_parse "$1"
+    say "" "${BOLD}$(target_name)${PLAIN}"
+    DOUBT=''
+    while IFS=$'\t' read -r mode _; do
+        [[ $(verdict_expected "$mode" "$TARGET") == n/a ]] || applies=1
+    done < <(verdict_rows "$SCENARIO.sh")
+    if [[ -z $applies ]]; then
+        _scenario_all n/a "This does not apply to phase ${TARGET%%,*}."
+        return 1
+    fi
+    if [[ $TARGET_KIND == url && -z $TARGET_DB ]]; then
+        _scenario_all INCONCLUSIVE "DATABASE_URL must name the database of $TARGET: the harness believes only what it reads there."
+        return 1
+    fi
+    if [[ $TARGET_KIND == url && ${2-} == prepare ]]; then
+        _scenario_all INCONCLUSIVE "A server behind a URL cannot be started from here."
+        return 1
+    fi
+    progress "building and starting $(target_name)"
+    if [[ ${2-} == prepare ]]; then
+        target_build
+        target_prepare
+    else
+        target_start "$1"
+    fi
+}
+
+# figure NAME VALUE [UNIT]: prints three digits of it, keeps all.
+figure() {
+    local shown=$2
+    progress_end
+    if [[ $2 =~ ^[0-9]*[.][0-9]+$ ]]; then
+        shown=$(awk -v v="$2" 'BEGIN { printf "%.*f", (v >= 100 ? 0 : v >= 10 ? 1 : 2), v }')
+    fi
+    printf '  %-46s %12s %s\n' "$1" "$shown" "${3-}"
+    printf '%s\t%s\t%s\t%s\n' "$TARGET" "$1" "$2" "${3:--}" >>"$RUN/figures.tsv"
+}
+
+# verdict MODE VERDICT PRESENT_TEXT ABSENT_TEXT [INCONCLUSIVE_TEXT]: one of the texts is shown, a
+# sentence for someone who learns. A window that cannot be trusted (DOUBT) proves neither verdict.
+verdict() {
+    local mode=$1 verdict=$2 reason='' expected colour=$GREEN note='as declared'
+    expected=$(verdict_expected "$mode" "$TARGET")
+    case $verdict in
+    PRESENT) reason=$3 ;;
+    ABSENT) reason=$4 ;;
+    *) reason=${5:-The figures lie between the limits: one more run, on a quieter machine, may decide.} ;;
+    esac
+    if [[ -n $DOUBT && $verdict != n/a ]]; then verdict=INCONCLUSIVE reason=$DOUBT.; fi
+    case $verdict in
+    n/a) note='' ;;
+    "$expected") ;;
+    INCONCLUSIVE) colour=$YELLOW note="declared $expected" ;;
+    *) colour=$RED note="declared $expected" ;;
+    esac
+    progress_end
+    say "  ${colour}${BOLD}$verdict${PLAIN}  $mode${note:+ ${DIM}($note)${PLAIN}}"
+    fold -s -w $((WIDTH - 4)) <<<"$reason" | sed 's/^/    /'
+    printf '%s\t%s\t%s\t%s\t%s\n' "$verdict" "$expected" "$mode" "$TARGET" "$reason" >>"$RUN/verdicts.tsv"
+}
+
+# Figures and verdicts as rows, targets as columns.
+_scenario_table() {
+    awk -F '\t' -v OFS='\t' '{ print $4, $3, $1 }' "$RUN/verdicts.tsv" | cat "$RUN/figures.tsv" - |
+        awk -F '\t' '
+            !($1 in column) { column[$1] = ++columns; name[columns] = $1 }
+            !($2 in row) { row[$2] = ++rows; label[rows] = $2 }
+            { cell[$2, column[$1]] = $3 }
+            END {
+                printf "%-44.44s", ""
+                for (c = 1; c <= columns; c++) printf "  %16.16s", name[c]
+                print ""
+                for (r = 1; r <= rows; r++) {
+                    printf "%-44.44s", label[r]
+                    for (c = 1; c <= columns; c++) {
+                        v = cell[label[r], c]
+                        if (v ~ /^[0-9]*[.][0-9]+$/) v = sprintf("%.*f", (v >= 100 ? 0 : v >= 10 ? 1 : 2), v)
+                        printf "  %16.16s", v
+                    }
+                    print ""
+                }
+            }'
+}
+
+_scenario_summary() {
+    jq -n --arg scenario "$SCENARIO" --arg started "$STARTED_AT" --arg command "$(_scenario_command)" \
+        --arg seed "$SEED" --argjson status "$1" --rawfile figures "$RUN/figures.tsv" \
+        --rawfile verdicts "$RUN/verdicts.tsv" \
+        --arg commit "$(git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
+        --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
+        --arg postgres "${LOAD_PG_VERSION-}" '
+        def rows: split("\n") | map(select(. != "") | split("\t"));
+        {version: 1, scenario: $scenario, started_at: $started, command: $command,
+         seed: ($seed | tonumber), commit: $commit, machine: $machine, postgres: $postgres,
+         figures: [$figures | rows[] | {target: .[0], name: .[1], value: (.[2] | tonumber? // .), unit: .[3]}],
+         verdicts: [$verdicts | rows[] | {target: .[3], failure_mode: .[2], verdict: .[0], declared: .[1], reason: .[4]}],
+         exit_status: $status}' >"$RUN/summary.json"
+}
+
+scenario_end() {
+    local status
+    status=$(cut -f 1,2 "$RUN/verdicts.tsv" | verdict_status)
+    progress_end
+    say ""
+    if ((${#TARGETS[@]} > 1)); then
+        _scenario_table
+        say ""
+    fi
+    _scenario_command >"$RUN/command"
+    _scenario_summary "$status"
+    case $status in
+    0) say "${GREEN}As declared.${PLAIN}" ;;
+    1) say "${RED}Not as harness/failure-modes.tsv declares.${PLAIN}" ;;
+    2) say "${YELLOW}Inconclusive: nothing is proved; run it again, on a quieter machine or with a longer DURATION.${PLAIN}" ;;
+    esac
+    say "${DIM}kept: ${RUN#"$ROOT"/}   again: $(<"$RUN/command")${PLAIN}"
+    exit "$status"
+}

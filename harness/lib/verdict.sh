@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# verdict: what a figure says, and what was declared. Sourced; it measures nothing and needs nothing.
+#
+#   verdict_rule VALUE PRESENT [ABSENT]   judges by two conditions, '<= 0.5' and '>= 0.8'
+#   verdict_both VERDICT...               what several figures of one failure mode say together
+#   verdict_audit STATUS                  what the audit's exit status says of a failure mode
+#   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
+#   verdict_expected MODE TARGET          what failure-modes.tsv declares
+#   verdict_status                        the exit status, from lines "VERDICT<tab>EXPECTED"
+#   verdict_rows SCRIPT, verdict_cells PHASE...   the table's rows; its boundary cells
+#
+# A verdict is PRESENT, ABSENT or INCONCLUSIVE; "n/a" stands for one that is not asked for. A value
+# that is no number proves nothing, so it is INCONCLUSIVE. A target is what scenario.sh takes: N,
+# N,VAR=value, a directory or a URL.
+
+VERDICT_TABLE=${VERDICT_TABLE:-$(dirname "${BASH_SOURCE[0]}")/../failure-modes.tsv}
+VERDICT_LAG_MS=10    # p99 of the generator's schedule lag: above, it ran late
+VERDICT_CPU_SHARE=0.8 # of one core: above, it measured itself
+
+# Does VALUE meet the condition "OP LIMIT"? Status 2: it is not a number.
+_verdict_holds() {
+    [[ $1 =~ ^-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$ ]] || return 2
+    awk -v value="$1" -v op="${2%% *}" -v limit="${2##* }" 'BEGIN {
+        value += 0; limit += 0
+        if (op == "<=") exit !(value <= limit)
+        if (op == "<") exit !(value < limit)
+        if (op == ">=") exit !(value >= limit)
+        if (op == ">") exit !(value > limit)
+        exit 2 }'
+}
+
+# Without a second condition the first one's negation is ABSENT.
+verdict_rule() {
+    local status=0
+    _verdict_holds "$1" "$2" || status=$?
+    if ((status == 0)); then
+        echo PRESENT
+    elif ((status == 1)) && { (($# == 2)) || _verdict_holds "$1" "$3"; }; then
+        echo ABSENT
+    else
+        echo INCONCLUSIVE
+    fi
+}
+
+# The failure mode is there when all its figures say so, and gone when all say so.
+verdict_both() {
+    local verdict
+    for verdict in "$@"; do
+        [[ $verdict == "$1" ]] || { echo INCONCLUSIVE; return 0; }
+    done
+    echo "$1"
+}
+
+verdict_audit() {
+    case $1 in
+    0) echo ABSENT ;;
+    1) echo PRESENT ;;
+    *) echo INCONCLUSIVE ;;
+    esac
+}
+
+# MIN: so few requests prove nothing. THREADS: the connections that the target can serve at once,
+# empty when unknown.
+verdict_doubt() {
+    jq -r --argjson min "$2" --arg threads "${3-}" --argjson lag "$VERDICT_LAG_MS" \
+        --argjson cpu "$VERDICT_CPU_SHARE" '
+        def tenth: . * 10 | round / 10;
+        .generator as $g | (.orders.count + .reads.count) as $n
+        | if $n < $min then "too few requests: \($n), at least \($min) are needed"
+          elif $g.lag_p99_ms > $lag then
+            "the load generator ran late: p99 \($g.lag_p99_ms | tenth) ms, at most \($lag) is sound"
+          elif $g.cpu_share > $cpu then
+            "the load generator used \($g.cpu_share * 100 | round) % of a core: it measured itself"
+          elif $threads != "" and $g.connections_peak > ($threads | tonumber) then
+            "\($g.connections_peak) connections, and the target serves \($threads) at once"
+          else empty end' "$1" 2>/dev/null || echo "the load generator left no summary"
+}
+
+# Is the target in a cell of the table: "0-2", "1,NAIVE_UNSAFE=1", "3-8 by-design", "-"?
+_verdict_in() {
+    local target=$1 word
+    for word in $2; do
+        if [[ $word == "$target" ]]; then return 0; fi
+        [[ $target =~ ^[0-9]$ && $word =~ ^([0-9])-([0-9])$ ]] || continue
+        if ((target >= BASH_REMATCH[1] && target <= BASH_REMATCH[2])); then return 0; fi
+    done
+    return 1
+}
+
+# Rows of one script, or of all (""): mode<tab>shows<tab>script<tab>measured<tab>present<tab>n/a
+verdict_rows() {
+    awk -F '\t' -v OFS='\t' -v script="$1" '
+        /^#/ || NF < 5 || (script != "" && $2 != script) { next }
+        { mode = shows = $1; sub(/:.*/, "", mode); sub(/^[^:]*: */, "", shows)
+          print mode, shows, $2, $3, $4, $5 }' "$VERDICT_TABLE"
+}
+
+# A variant that no cell names, a directory or a URL is expected to be free of every failure; of
+# those that are a phase's design, it is expected to have them.
+verdict_expected() {
+    local mode present na target=$2
+    while IFS=$'\t' read -r mode _ _ _ present na; do
+        [[ $mode == "$1" ]] || continue
+        if [[ $target =~ ^[0-9](,|$) ]] && _verdict_in "${target%%,*}" "$na"; then
+            echo n/a
+        elif _verdict_in "$target" "$present"; then
+            echo PRESENT
+        elif [[ ! $target =~ ^[0-9]$ && $present == *by-design* ]]; then
+            echo PRESENT
+        else
+            echo ABSENT
+        fi
+        return 0
+    done < <(verdict_rows "")
+    echo "no such failure mode: $1" >&2
+    return 1
+}
+
+# 1: one went the wrong way; 2: none did, and one cannot be said; 0: all as declared.
+verdict_status() {
+    awk -F '\t' '$2 == "n/a" { next } $1 == "INCONCLUSIVE" { open = 1; next } $1 != $2 { wrong = 1 }
+        END { print wrong ? 1 : open ? 2 : 0 }'
+}
+
+# The boundary cells, "script<tab>target": of each row the last phase or variant with PRESENT and
+# the first with ABSENT, among the phases given (those that are built so far).
+verdict_cells() {
+    local mode script present na word last phase
+    while IFS=$'\t' read -r mode _ script _ present na; do
+        last=''
+        for word in $present; do
+            for phase in "$@"; do
+                if [[ ${word%%,*} == "$phase" ]]; then last=$word; fi
+                if _verdict_in "$phase" "$word"; then last=$phase; fi
+            done
+        done
+        if [[ -n $last ]]; then printf '%s\t%s\n' "$script" "$last"; fi
+        for phase in "$@"; do
+            if [[ -n $last ]] && ((phase < ${last%%,*})); then continue; fi
+            if [[ $(verdict_expected "$mode" "$phase") == ABSENT ]]; then
+                printf '%s\t%s\n' "$script" "$phase"
+                break
+            fi
+        done
+    done < <(verdict_rows "") | sort -u
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# lock-contention: more and more clients want the same row.
+#
+# A closed-loop sweep, from 1 client to 128: what the database confirms per second, and the p99. Then
+# the two ends of it against each other, five times in turn: the best of 4, 8 and 16 clients, and
+# 128. And how many WAL flushes an order costs: with one, group commit cannot help.
+# CLIENTS: the sweep ("1 2 4 8 16 32 64 128"; 4, 8, 16 and 128 are needed). DURATION: of a window (1.5).
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/lib/scenario.sh"
+scenario_begin lock-contention "A sweep over the number of clients, then 5 pairs: few clients, 128 clients." 75 150 "$@"
+
+WINDOW=${DURATION:-1.5}
+read -ra SWEEP <<<"${CLIENTS:-1 2 4 8 16 32 64 128}"
+MOST=128
+PAIRS=5
+FEWEST_ORDERS=50 # confirmed in a window, else it proves nothing
+
+# measure LABEL CLIENTS: one window; keeps "clients confirmed/s p99 flushes" in the table.
+measure() {
+    load_stock "$LOAD_UNITS"
+    load_closed "$1" "$2" "$WINDOW"
+    p99=$(load_get .orders.accept_ms.p99)
+    printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_SYNCS" >>"$table"
+}
+# Of each pair: column $1 of the row with the most clients over that of the row with label $2.
+pairs() {
+    awk -F '\t' -v c="$1" -v base="$2" '
+        $1 == base { v = $c } $1 == "most" && v > 0 { printf "%.3f\n", $c / v }' "$table" | median
+}
+
+for target in "${TARGETS[@]}"; do
+    scenario_target "$target" || continue
+    table=$RUN/$(target_slug).sweep.tsv
+    for clients in "${SWEEP[@]}"; do measure "sweep-$clients" "$clients"; done
+    progress_end
+    cut -f 2-4 "$table" | draw_curve
+    best=$(awk -F '\t' '($2 == 4 || $2 == 8 || $2 == 16) && $3 > top { top = $3; n = $2 } END { print n ? n : 8 }' "$table")
+    cp "$table" "$table.pairs"
+    table=$table.pairs
+    for ((i = 1; i <= PAIRS; i++)); do
+        measure best "$best"
+        load_trust $FEWEST_ORDERS
+        [[ $best == 8 ]] || measure eight 8
+        measure most "$MOST"
+        load_trust $FEWEST_ORDERS
+    done
+    [[ $best == 8 ]] && eight=best || eight=eight
+    ratio=$(pairs 3 best)
+    syncs=$(awk -F '\t' '$1 == "most" { print $5 }' "$table" | median)
+    figure "best of 4, 8, 16 clients" "$best" "clients"
+    figure "confirmed/s, $MOST clients over $best (median of 5)" "$ratio" ""
+    figure "p99, $MOST clients over 8 (median of 5)" "$(pairs 4 "$eight")" ""
+    figure "WAL flushes per confirmed order, $MOST clients" "$syncs" ""
+    verdict "row-lock contention" "$(verdict_rule "$syncs" '>= 0.8' '<= 0.15')" \
+        "Each order waits for the disk alone, with the row locked: group commit cannot help, and the next order starts after it." \
+        "Many orders share one flush of the log to disk: the row's lock no longer makes them go one by one."
+    verdict collapse "$(verdict_rule "$ratio" '<= 0.8')" \
+        "$MOST clients get fewer orders through than $best: all queue for one row, and handing its lock on costs more the more there are." \
+        "$MOST clients get about as much through as $best, or more: the queue does not slow down what it waits for."
+    target_stop
+done
+scenario_end

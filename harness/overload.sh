@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# overload: more orders than the target can bear, on one sale.
+#
+# First its capacity: the best closed-loop confirmed/s over 4, 8 and 16 clients of the first target.
+# 1x is 0.8 of that; then 4x. What counts is goodput: orders confirmed within 1 s of the moment in
+# which the buyer clicked. Beside them 50 people a second only look (GET /sales/1).
+# RATE: orders/s of 1x, instead of the measurement. DURATION: seconds of a window (4).
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/lib/scenario.sh"
+scenario_begin overload "Goodput at 1x (0.8 of capacity) and at 4x; reads and lock waiters beside it." 20 34 "$@"
+
+SECONDS_EACH=${DURATION:-4}
+RATE_1X=${RATE:-}
+READS=50 # per second
+
+# window LABEL FACTOR: one window of orders and reads.
+window() {
+    load_stock "$LOAD_UNITS"
+    load_open "$1" "$(calc "int($RATE_1X * $2)")" "$SECONDS_EACH" --read-rate "$READS" --timeout-ms 5000 \
+        --journal "$RUN/$(target_slug).$1.journal"
+}
+
+for target in "${TARGETS[@]}"; do
+    scenario_target "$target" || continue
+    if [[ -z $RATE_1X ]]; then
+        load_capacity 1.2
+        RATE_1X=$(calc "int(0.8 * $CAPACITY)")
+        figure "capacity (best of 4, 8, 16 clients)" "$CAPACITY" "orders/s"
+    fi
+    window 1x 1
+    load_trust $((RATE_1X * ${SECONDS_EACH%.*} / 2))
+    one=$(load_get .orders.goodput) p99_one=$(load_get .orders.accept_ms.p99)
+    figure "1x: goodput" "$(calc "$one / $SECONDS_EACH")" "of $RATE_1X orders/s"
+    watched=$RUN/$(target_slug).waiters
+    load_watch_locks "$watched"
+    window 4x 4
+    kill "$WATCH_PID" 2>/dev/null || :
+    load_trust $((RATE_1X * ${SECONDS_EACH%.*} / 2))
+    four=$(load_get .orders.goodput)
+    ratio=$(calc "$one > 0 ? $four / $one : \"none\"")
+    waiters=$(column 1 "$watched" | p95)
+    pool=$(target_setting DB_POOL "$(column 2 "$watched" | sort -n | tail -n 1)") workers=$(target_setting DB_WORKERS 0)
+    reads=$(load_get '.reads.ok_within_100ms / .reads.count * 1000 | round / 10')
+    figure "4x: goodput" "$(calc "$four / $SECONDS_EACH")" "of $((RATE_1X * 4)) orders/s"
+    figure "goodput at 4x over goodput at 1x" "$ratio" ""
+    figure "p99 of confirmed orders, 4x over 1x" "$(load_get ".orders.accept_ms.p99 / $p99_one")" ""
+    figure "4x: lock waiters, p95" "$waiters" "of $pool connections"
+    figure "4x: reads answered within 100 ms" "$reads" "%"
+    if [[ $(verdict_rule "$one" "< $(calc "0.5 * $RATE_1X * $SECONDS_EACH")") == PRESENT ]]; then
+        DOUBT=${DOUBT:-Even 1x was not served in time, so that there is nothing to compare 4x with}
+    fi
+    verdict "request queue build-up" "$(verdict_rule "$ratio" '<= 0.5' '>= 0.8')" \
+        "Four times the load, and far fewer orders in time: all are let in, all wait for each other, and most are done when their buyers have given up." \
+        "Four times the load, and as many orders in time as before: what is too much is turned away early."
+    verdict "database meltdown" "$(verdict_both \
+        "$(verdict_rule "$waiters" ">= $(calc "${pool:-9999} / 2")" "<= $workers")" \
+        "$(verdict_rule "$reads" '< 50' '>= 95')")" \
+        "The connections stand in line for one row's lock, and who only wants to look at the sale finds none free." \
+        "Hardly a connection waits for the lock, and looking at the sale is as quick as ever."
+    target_stop
+done
+scenario_end

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# test_verdicts: the logic of lib/verdict.sh and lib/scenario.sh, without a server or a database.
+set -euo pipefail
+unset RATE DURATION CLIENTS MODE
+SEED=1
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/../lib/scenario.sh"
+
+dir=$(mktemp -d)
+on_exit rm -rf "$dir"
+passed=0 failed=0
+
+# is NAME EXPECTED ACTUAL
+is() {
+    if [[ $2 == "$3" ]]; then
+        passed=$((passed + 1))
+        say "ok $1"
+    else
+        failed=$((failed + 1))
+        say "not ok $1: '$3', not '$2'"
+    fi
+}
+
+# ------------------------------------------------------------------------------------ limits
+two() { verdict_rule "$1" '<= 0.5' '>= 0.8'; }
+is "at the PRESENT limit it is PRESENT" PRESENT "$(two 0.5)"
+is "at the ABSENT limit it is ABSENT" ABSENT "$(two 0.8)"
+is "just above the PRESENT limit it is INCONCLUSIVE" INCONCLUSIVE "$(two 0.5001)"
+is "just below the ABSENT limit it is INCONCLUSIVE" INCONCLUSIVE "$(two 0.7999)"
+is "zero is a number" PRESENT "$(two 0)"
+is "an exponent is a number" PRESENT "$(two 1.5e-05)"
+is "numbers compare as numbers, not as text" ABSENT "$(verdict_rule 9 '>= 10' '< 10')"
+is "one limit: at it PRESENT" PRESENT "$(verdict_rule 0.8 '<= 0.8')"
+is "one limit: beyond it ABSENT, no band" ABSENT "$(verdict_rule 0.8001 '<= 0.8')"
+is "a strict limit excludes itself" ABSENT "$(verdict_rule 0.2 '< 0.2')"
+for value in "" null none nan inf -; do
+    is "'$value' proves nothing" INCONCLUSIVE "$(two "$value")"
+    is "'$value' proves nothing with one limit" INCONCLUSIVE "$(verdict_rule "$value" '<= 0.8')"
+done
+is "two figures agree" PRESENT "$(verdict_both PRESENT PRESENT)"
+is "two figures disagree" INCONCLUSIVE "$(verdict_both PRESENT ABSENT)"
+is "one figure of two is open" INCONCLUSIVE "$(verdict_both ABSENT INCONCLUSIVE)"
+is "an audit that passes" ABSENT "$(verdict_audit 0)"
+is "an audit that fails" PRESENT "$(verdict_audit 1)"
+is "an audit that cannot say" INCONCLUSIVE "$(verdict_audit 2)"
+is "an audit that crashed" INCONCLUSIVE "$(verdict_audit 139)"
+
+# -------------------------------------------------------------------------------- the table
+VERDICT_TABLE=$dir/table.tsv
+{
+    printf '# comment\tx\ty\tz\tw\n'
+    printf 'alpha: what it shows\ta.sh\tmeasured\t1-3\t0\n'
+    printf 'beta: x\tb.sh\tmeasured\t1,UNSAFE=1\t0\n'
+    printf 'gamma: x\tb.sh\tmeasured\t0,WAIT=0 5\t-\n'
+    printf 'delta: x\td.sh\tmeasured\t3-8 by-design\t0\n'
+} >"$VERDICT_TABLE"
+is "the first of a range" PRESENT "$(verdict_expected alpha 1)"
+is "the last of a range" PRESENT "$(verdict_expected alpha 3)"
+is "the one after a range" ABSENT "$(verdict_expected alpha 4)"
+is "where it does not apply" n/a "$(verdict_expected alpha 0)"
+is "a variant of a phase where it does not apply" n/a "$(verdict_expected alpha 0,WAIT=0)"
+is "an undeclared variant of a phase with PRESENT" ABSENT "$(verdict_expected alpha 1,DB_POOL=5)"
+is "a declared variant" PRESENT "$(verdict_expected beta 1,UNSAFE=1)"
+is "the same phase without its variant" ABSENT "$(verdict_expected beta 1)"
+is "one of a list" PRESENT "$(verdict_expected gamma 5)"
+is "a directory" ABSENT "$(verdict_expected alpha work/phase1)"
+is "a directory, by design" PRESENT "$(verdict_expected delta work/phase1)"
+is "a URL, by design" PRESENT "$(verdict_expected delta http://127.0.0.1:8001)"
+is "an early phase, by design of later ones" ABSENT "$(verdict_expected delta 2)"
+is "an unknown failure mode is an error" 1 "$(verdict_expected nonsense 1 2>/dev/null || echo $?)"
+is "boundary cells of phases 0 and 1" "a.sh 1|b.sh 0|b.sh 0,WAIT=0|b.sh 1|b.sh 1,UNSAFE=1|d.sh 1|" \
+    "$(verdict_cells 0 1 | tr '\t\n' ' |')"
+is "boundary cells of phases 0 to 5" "a.sh 3|a.sh 4|b.sh 1|b.sh 1,UNSAFE=1|b.sh 5|d.sh 5|" \
+    "$(verdict_cells 0 1 2 3 4 5 | tr '\t\n' ' |')"
+
+# ------------------------------------------------------------------------------ exit status
+lines() { printf '%s\n' "$@" | tr ' ' '\t' | verdict_status; }
+is "all as declared: 0" 0 "$(lines 'PRESENT PRESENT' 'ABSENT ABSENT')"
+is "PRESENT where ABSENT was declared: 1" 1 "$(lines 'ABSENT ABSENT' 'PRESENT ABSENT')"
+is "ABSENT where PRESENT was declared: 1" 1 "$(lines 'ABSENT PRESENT')"
+is "one inconclusive: 2" 2 "$(lines 'PRESENT PRESENT' 'INCONCLUSIVE ABSENT')"
+is "wrong beats inconclusive: 1" 1 "$(lines 'INCONCLUSIVE ABSENT' 'PRESENT ABSENT')"
+is "not applicable: 0" 0 "$(lines 'n/a n/a')"
+is "not applicable hides nothing" 1 "$(lines 'n/a n/a' 'PRESENT ABSENT')"
+
+# ------------------------------------------------------------------- what cannot be trusted
+doubt() {
+    jq -n --argjson lag "$1" --argjson cpu "$2" --argjson orders "$3" --argjson peak "$4" '
+        {generator: {lag_p99_ms: $lag, cpu_share: $cpu, connections_peak: $peak},
+         orders: {count: $orders}, reads: {count: 0}}' >"$dir/summary.json"
+    verdict_doubt "$dir/summary.json" 100 "$5" | cut -c 1-20
+}
+is "a sound window" "" "$(doubt 10 0.8 100 512 512)"
+is "the generator ran late" "the load generator r" "$(doubt 10.1 0.1 1000 10 512)"
+is "the generator was busy with itself" "the load generator u" "$(doubt 1 0.81 1000 10 512)"
+is "too few requests" "too few requests: 99" "$(doubt 1 0.1 99 10 512)"
+is "zero orders" "too few requests: 0," "$(doubt 1 0.1 0 10 512)"
+is "more connections than threads" "11 connections, and " "$(doubt 1 0.1 1000 11 10)"
+is "threads unknown" "" "$(doubt 1 0.1 1000 11 '')"
+is "no summary" "the load generator l" "$(verdict_doubt "$dir/none.json" 100 '' | cut -c 1-20)"
+echo '{}' >"$dir/empty.json"
+is "an empty summary" "too few requests: nu" "$(verdict_doubt "$dir/empty.json" 100 '' | cut -c 1-20)"
+
+# ------------------------------------------------------------------------- the frame around
+# a_run TARGET DOUBT VERDICT: "exit status|verdict kept" of a run of the scenario "a" of the table.
+a_run() {
+    local status=0
+    (
+        SCENARIO=a RUN=$(mktemp -d "$dir/run.XXXX") STARTED_AT=now TARGETS=("$1") TARGET=$1 DOUBT=$2
+        : >"$RUN/figures.tsv"
+        figure "a figure" 0.12345 "of 1"
+        verdict alpha "$3" "it is there" "it is not there"
+        ln -sfn "$RUN" "$dir/last"
+        scenario_end
+    ) >"$dir/output" 2>&1 || status=$?
+    printf '%s|%s' "$status" "$(jq -r '"\(.exit_status)|\(.verdicts[0].verdict)|\(.verdicts[0].reason)"' "$dir/last/summary.json")"
+}
+is "as declared" "0|0|PRESENT|it is there" "$(a_run 1 '' PRESENT)"
+is "not as declared" "1|1|ABSENT|it is not there" "$(a_run 1 '' ABSENT)"
+is "a doubt beats the right verdict" "2|2|INCONCLUSIVE|ran late." "$(a_run 1 'ran late' PRESENT)"
+is "a doubt beats the wrong verdict" "2|2|INCONCLUSIVE|ran late." "$(a_run 1 'ran late' ABSENT)"
+is "an undeclared variant is to be free of it" "1|1|PRESENT|it is there" "$(a_run 1,X=1 '' PRESENT)"
+is "a directory that is free of it" "0|0|ABSENT|it is not there" "$(a_run work/phase1 '' ABSENT)"
+is "the figure is kept whole" "0.12345 of 1" "$(jq -r '.figures[0] | "\(.value) \(.unit)"' "$dir/last/summary.json")"
+is "the command can be typed again" "SEED=1 ./harness/a.sh work/phase1" "$(cat "$dir/last/command")"
+
+say "$passed passed, $failed failed"
+((failed == 0))
