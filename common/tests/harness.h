@@ -10,7 +10,9 @@
 #define FLASHDEAL_TESTS_HARNESS_H
 
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +37,40 @@ static inline void test_watchdog_arm(void)
 static inline void test_watchdog_disarm(void)
 {
     alarm(0);
+}
+
+/* Standard error into a file, from start to stop. Keep the stretch short and without assertions:
+ * a failed one would leave standard error redirected. */
+struct test_capture {
+    FILE *file;
+    int standard_error; /* the real one */
+};
+
+static inline void test_capture_start(struct test_capture *capture)
+{
+    capture->file = tmpfile();
+    ck_assert_ptr_nonnull(capture->file);
+    int fd = fileno(capture->file);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, O_APPEND), 0); /* as a log file is opened */
+    capture->standard_error = dup(STDERR_FILENO);
+    ck_assert_int_ge(capture->standard_error, 0);
+    ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
+}
+
+/* Puts standard error back and returns what was written, terminated by NUL; the caller frees. */
+static inline char *test_capture_stop(struct test_capture *capture)
+{
+    ck_assert_int_ge(dup2(capture->standard_error, STDERR_FILENO), 0);
+    close(capture->standard_error);
+    ck_assert_int_eq(fseek(capture->file, 0, SEEK_END), 0);
+    long size = ftell(capture->file);
+    ck_assert_int_ge(size, 0);
+    rewind(capture->file);
+    char *text = calloc((size_t)size + 1, 1);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_uint_eq(fread(text, 1, (size_t)size, capture->file), (size_t)size);
+    fclose(capture->file);
+    return text;
 }
 
 /* Runs the tests that add() adds, in one process; returns main's exit status: 0 if all passed. */
