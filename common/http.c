@@ -1,0 +1,401 @@
+/* The listener: civetweb's set-up, a request's way through the checks, and the stop.
+ *
+ * Every request goes through begin_request (no URI handlers: one for /orders would also get
+ * /ordersXYZ); what civetweb itself refuses goes through http_error. Both count as in flight, and
+ * mg_stop, which throws away replies in flight, is called only when none is left and `draining`
+ * refuses new ones.
+ *
+ * Invariants: a request is counted before it looks at `draining`, and http_stop sets `draining`
+ * before it looks at the count, so one of them sees the other. A request's state is on its thread's
+ * stack (100 KiB, of which 79 are left here). It does not shed connections: those beyond `threads`
+ * wait unanswered until one closes. */
+#include "common/http.h"
+
+#include <assert.h>
+#include <civetweb.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/http_conn.h"
+#include "common/http_raw.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+enum {
+    THREADS_MAX = 4096,
+    READ_TIMEOUT_MIN_MS = 100,
+    LISTEN_BACKLOG = 1024,
+    DRAINING_RETRY_AFTER_S = 1,
+    NUMBER_SIZE = 16,   /* an int as text */
+    ADDRESS_SIZE = 128, /* "[address]:port" */
+};
+
+struct http_server {
+    struct http_options options;
+    struct mg_context *civetweb;
+    atomic_int in_flight;
+    atomic_bool draining;
+    pthread_mutex_t lock; /* for the wait on idle only */
+    pthread_cond_t idle;  /* in_flight fell to 0 while draining */
+};
+
+static const struct http_refusal no_path = {404, "not_found", "There is nothing at this path.",
+                                            false};
+static const struct http_refusal no_method = {405, "method_not_allowed",
+                                              "This path does not have this method.", false};
+/* ---------------------------------------------------------------------------- requests */
+
+static void enter(struct http_server *server)
+{
+    atomic_fetch_add(&server->in_flight, 1);
+}
+
+static void leave(struct http_server *server)
+{
+    if (atomic_fetch_sub(&server->in_flight, 1) == 1 && atomic_load(&server->draining)) {
+        pthread_mutex_lock(&server->lock);
+        pthread_cond_signal(&server->idle);
+        pthread_mutex_unlock(&server->lock);
+    }
+}
+
+static void open_request(struct http_server *server, struct mg_connection *mg,
+                         struct http_request *request, struct http_conn *conn)
+{
+    conn->mg = mg;
+    conn->draining = &server->draining;
+    conn->closes = false;
+    conn->is_head = false;
+    conn->replied = false;
+    conn->status = 0;
+    conn->extra_count = 0;
+    conn->extra_used = 0;
+    request->started_ns = clock_now_ns();
+    request->stages = (struct stages){0};
+    request->param[0] = '\0';
+    request->query = "";
+    request->body = "";
+    request->body_length = 0;
+    request->conn = conn;
+    uuid_random(request->id);
+}
+
+static void refuse(struct http_request *request, const struct http_refusal *refusal)
+{
+    request->conn->closes = request->conn->closes || refusal->closes;
+    http_problem(request, refusal->status, refusal->code, refusal->detail);
+}
+
+static void refuse_draining(struct http_request *request)
+{
+    request->conn->closes = true;
+    http_problem_retry(request, 503, "overloaded", "The server is stopping.",
+                       DRAINING_RETRY_AFTER_S);
+}
+
+static void call_handler(struct http_request *request, const struct http_route *route)
+{
+    stages_add_since(&request->stages, STAGE_VALIDATION, request->started_ns);
+    route->handler(request, route->context);
+    assert(request->conn->replied);
+}
+
+/* Reads the body and calls the handler; a function of its own, so that requests without a body do
+ * not carry the buffer. */
+static void serve_body(struct http_server *server, struct http_request *request,
+                       const struct http_route *route, const struct http_frame *frame)
+{
+    struct http_conn *conn = request->conn;
+    char body[HTTP_BODY_MAX + 1];
+    assert(frame->length <= HTTP_BODY_MAX);
+    if (frame->expects_continue && frame->length > 0) {
+        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        mg_write(conn->mg, go_on, strlen(go_on));
+    }
+    if (http_raw_read_body(conn->mg, body, frame->length, server->options.read_timeout_ms) !=
+        ST_OK) {
+        refuse(request, http_check_error(HTTP_RAW_ERROR_TIMEOUT));
+        return;
+    }
+    conn->closes = !frame->stays_open;
+    body[frame->length] = '\0';
+    request->body = body;
+    request->body_length = frame->length;
+    call_handler(request, route);
+}
+
+static void serve_route(struct http_server *server, struct http_request *request,
+                        const struct mg_request_info *info, const struct http_frame *frame)
+{
+    const char *path = info->local_uri_raw;
+    bool path_known = false;
+    const struct http_route *route =
+        http_route_find(&server->options, info->request_method, path, request->param, &path_known);
+    if (!route) {
+        if (path_known) {
+            http_route_add_allow(request, &server->options, path);
+        }
+        refuse(request, path_known ? &no_method : &no_path);
+        return;
+    }
+    const struct http_refusal *refusal = http_check_body(frame, route->takes_json);
+    if (refusal) {
+        refuse(request, refusal);
+    } else if (route->takes_json) {
+        serve_body(server, request, route, frame);
+    } else {
+        call_handler(request, route);
+    }
+}
+
+static void serve(struct http_server *server, struct http_request *request,
+                  const struct mg_request_info *info)
+{
+    struct http_conn *conn = request->conn;
+    struct http_frame frame;
+    if (atomic_load(&server->draining)) {
+        refuse_draining(request);
+        return;
+    }
+    const struct http_refusal *refusal = http_check_frame(info, &frame);
+    if (refusal) {
+        refuse(request, refusal);
+        return;
+    }
+    bool has_body = frame.length > 0 || frame.has_transfer;
+    conn->closes = !frame.stays_open || has_body; /* until the body has been read */
+    conn->is_head = strcmp(info->request_method, "HEAD") == 0;
+    if (info->query_string) {
+        request->query = info->query_string;
+    }
+    serve_route(server, request, info, &frame);
+}
+
+/* --------------------------------------------------------------------- civetweb's callbacks */
+
+static int on_request(struct mg_connection *mg)
+{
+    const struct mg_request_info *info = mg_get_request_info(mg);
+    struct http_server *server = info->user_data;
+    struct http_request request;
+    struct http_conn conn;
+    enter(server);
+    open_request(server, mg, &request, &conn);
+    serve(server, &request, info);
+    http_raw_note_waiting();
+    leave(server);
+    return conn.status;
+}
+
+/* civetweb gave up on a request; what it parsed of it, if anything, is not to be believed. */
+static int on_error(struct mg_connection *mg, int status, const char *message)
+{
+    struct http_server *server = mg_get_user_data(mg_get_context(mg));
+    struct http_request request;
+    struct http_conn conn;
+    enter(server);
+    open_request(server, mg, &request, &conn);
+    if (atomic_load(&server->draining)) {
+        refuse_draining(&request);
+    } else {
+        int timeout_ms = server->options.read_timeout_ms;
+        refuse(&request, http_check_error(http_raw_classify(status, message, timeout_ms)));
+    }
+    leave(server);
+    return 0; /* handled */
+}
+
+static int on_connection(const struct mg_connection *mg, void **data)
+{
+    (void)mg;
+    (void)data;
+    http_raw_note_waiting();
+    return 0;
+}
+
+static int on_log(const struct mg_connection *mg, const char *message)
+{
+    (void)mg;
+    log_event(LOG_WARN, "civetweb", LOG_TEXT("message", message));
+    return 1; /* handled */
+}
+
+/* ----------------------------------------------------------------------------- start and stop */
+
+static void explain_bind(const struct http_options *options, int error_number,
+                         char error[HTTP_ERROR_SIZE])
+{
+    if (error_number == EADDRINUSE) {
+        snprintf(error, HTTP_ERROR_SIZE,
+                 "port %d is in use: another program listens on %s:%d; stop it, or choose another "
+                 "port",
+                 options->port, options->bind, options->port);
+    } else {
+        snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %s:%d: %s", options->bind, options->port,
+                 strerror(error_number));
+    }
+}
+
+/* Binds a socket and closes it again: civetweb does not say why it cannot. */
+static enum status try_bind(const struct http_options *options, char error[HTTP_ERROR_SIZE])
+{
+    enum status status = ST_SYSTEM;
+    int fd = -1;
+    struct addrinfo *address = NULL;
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                   .ai_socktype = SOCK_STREAM};
+    char port[NUMBER_SIZE];
+    snprintf(port, sizeof port, "%d", options->port);
+    if (getaddrinfo(options->bind, port, &hints, &address) != 0) {
+        snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %.64s: not an IP address",
+                 options->bind);
+        goto out;
+    }
+    fd = socket(address->ai_family, SOCK_STREAM, 0);
+    const int on = 1; /* as civetweb does: connections of an earlier run are no hindrance */
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
+        explain_bind(options, errno, error);
+        goto out;
+    }
+    status = ST_OK;
+out:
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (address) {
+        freeaddrinfo(address);
+    }
+    return status;
+}
+
+static struct mg_context *start_civetweb(struct http_server *server, char error[HTTP_ERROR_SIZE])
+{
+    const struct http_options *options = &server->options;
+    bool is_v6 = strchr(options->bind, ':') != NULL;
+    char address[ADDRESS_SIZE], threads[NUMBER_SIZE], backlog[NUMBER_SIZE], timeout[NUMBER_SIZE];
+    char buffer[NUMBER_SIZE];
+    snprintf(address, sizeof address, is_v6 ? "[%s]:%d" : "%s:%d", options->bind, options->port);
+    snprintf(threads, sizeof threads, "%d", options->threads);
+    snprintf(backlog, sizeof backlog, "%d", LISTEN_BACKLOG);
+    snprintf(timeout, sizeof timeout, "%d", http_raw_timeout_ms(options->read_timeout_ms));
+    snprintf(buffer, sizeof buffer, "%d", HTTP_RAW_BUFFER_BYTES);
+    const char *settings[] = {
+        "listening_ports",
+        address,
+        "num_threads",
+        threads,
+        "listen_backlog",
+        backlog,
+        "request_timeout_ms",
+        timeout,
+        "keep_alive_timeout_ms",
+        timeout,
+        "max_request_size",
+        buffer,
+        "enable_keep_alive",
+        "yes",
+        "tcp_nodelay",
+        "1",
+        "decode_url",
+        "no",
+        "enable_auth_domain_check",
+        "no",
+        NULL,
+    };
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_request,
+        .http_error = on_error,
+        .init_connection = on_connection,
+        .log_message = on_log,
+    };
+    struct mg_init_data init = {&callbacks, server, settings};
+    unsigned code = 0;
+    char text[HTTP_ERROR_SIZE / 2] = "";
+    struct mg_error_data failure = {&code, text, sizeof text};
+    struct mg_context *civetweb = mg_start2(&init, &failure);
+    if (!civetweb) {
+        snprintf(error, HTTP_ERROR_SIZE, "cannot start the listener on port %d: %s", options->port,
+                 text);
+    }
+    return civetweb;
+}
+
+static struct http_server *make_server(const struct http_options *options)
+{
+    struct http_server *server = xcalloc(1, sizeof *server);
+    server->options = *options;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&server->lock, NULL);
+    return server;
+}
+
+static void free_server(struct http_server *server)
+{
+    pthread_cond_destroy(&server->idle);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+enum status http_start(const struct http_options *options, struct http_server **out,
+                       char error[HTTP_ERROR_SIZE])
+{
+    assert(options->threads >= 1 && options->threads <= THREADS_MAX);
+    assert(options->read_timeout_ms >= READ_TIMEOUT_MIN_MS && options->drain_ms >= 0);
+    *out = NULL;
+    enum status status = try_bind(options, error);
+    if (status != ST_OK) {
+        return status;
+    }
+    struct http_server *server = make_server(options);
+    mg_init_library(MG_FEATURES_DEFAULT); /* counted by civetweb: the first call does the work */
+    server->civetweb = start_civetweb(server, error);
+    if (!server->civetweb) {
+        mg_exit_library();
+        free_server(server);
+        return ST_SYSTEM;
+    }
+    *out = server;
+    return ST_OK;
+}
+
+static bool wait_idle(struct http_server *server)
+{
+    struct timespec until = clock_to_timespec(clock_deadline_ns(server->options.drain_ms));
+    int error = 0;
+    pthread_mutex_lock(&server->lock);
+    while (error == 0 && atomic_load(&server->in_flight) > 0) {
+        error = pthread_cond_timedwait(&server->idle, &server->lock, &until);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return atomic_load(&server->in_flight) == 0;
+}
+
+enum status http_stop(struct http_server *server)
+{
+    atomic_store(&server->draining, true);
+    if (!wait_idle(server)) {
+        return ST_TIMEOUT;
+    }
+    mg_stop(server->civetweb);
+    mg_exit_library();
+    free_server(server);
+    return ST_OK;
+}
+
+int http_in_flight(struct http_server *server)
+{
+    return atomic_load(&server->in_flight);
+}

@@ -1,0 +1,75 @@
+/* http_conn: what the parts of the listener share; nobody else includes it. First used by phase 0.
+ *
+ * http.c runs the server and leads a request through the checks, http_check.c judges its framing
+ * and length, http_route.c finds its route and reads its query, http_reply.c writes the reply. */
+#ifndef FLASHDEAL_HTTP_CONN_H
+#define FLASHDEAL_HTTP_CONN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/http.h"
+#include "common/http_raw.h"
+
+struct mg_connection;
+struct mg_request_info;
+
+/* All headers added to one reply, each with its name, ": " and CRLF. */
+enum { HTTP_EXTRA_BYTES_MAX = 2048 };
+
+/* One reply in the making; lives beside its request. */
+struct http_conn {
+    struct mg_connection *mg;
+    const atomic_bool *draining; /* read when the reply is written: a stop closes the connection */
+    bool closes;                 /* the connection ends with this reply */
+    bool is_head;                /* the reply has no body */
+    bool replied;
+    int status; /* of the reply */
+    int extra_count;
+    size_t extra_used;
+    char extra[HTTP_EXTRA_BYTES_MAX]; /* extra_used bytes of whole header lines */
+};
+
+/* A reply that ends a request before its handler was called; constants. */
+struct http_refusal {
+    int status;
+    const char *code;
+    const char *detail;
+    bool closes; /* always; a body that was not read closes too */
+};
+
+/* What the request's head says about the rest of the message. */
+struct http_frame {
+    const char *content_length; /* NULL: not given */
+    const char *content_type;   /* NULL: not given */
+    size_t length;              /* of the body; SIZE_MAX: more than that */
+    int hosts, lengths, types;  /* how many of these fields */
+    bool has_encoding;          /* Content-Encoding */
+    bool has_transfer;          /* Transfer-Encoding */
+    bool has_connection;
+    bool stays_open; /* as far as the client wishes */
+    bool expects_continue;
+};
+
+/* Framing, headers, Host and the length of the URI. NULL: all is well and *frame is filled. */
+const struct http_refusal *http_check_frame(const struct mg_request_info *info,
+                                            struct http_frame *frame);
+
+/* Content-Type, Content-Encoding and length against what the route takes. NULL: all is well. */
+const struct http_refusal *http_check_body(const struct http_frame *frame, bool takes_json);
+
+/* The reply to a request that civetweb gave up on. */
+const struct http_refusal *http_check_error(enum http_raw_error error);
+
+/* The route of method and path; param gets what "{}" matched. NULL: none; then *path_known says
+ * whether the path exists with another method. */
+const struct http_route *http_route_find(const struct http_options *options, const char *method,
+                                         const char *path, char param[HTTP_PARAM_SIZE],
+                                         bool *path_known);
+
+/* Adds Allow: the methods that path has. */
+void http_route_add_allow(struct http_request *request, const struct http_options *options,
+                          const char *path);
+
+#endif

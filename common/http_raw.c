@@ -1,0 +1,146 @@
+/* Reads civetweb's buffer through the pointers of mg_get_request_info (1.15 and 1.16 alike).
+ *
+ * What civetweb overwrites with NUL while it parses is what we look for: the single space after
+ * method and URI, CR and LF after the version and after each header line, the colon. A NUL too many
+ * or too few is a byte that it forgave. The last header must be followed by CR and the NUL that
+ * stands for the final LF. Not seen, because the bytes are gone: "\n " in the place of the request
+ * line's CRLF.
+ *
+ * Leading whitespace must not be forgiven: enough of it makes civetweb parse what the *previous*
+ * client of this thread left in the buffer. The buffer never moves, so a request line that starts
+ * above the lowest address seen on this thread (or at one that malloc does not return) does not
+ * start the buffer. Until a thread has served an honest request, whitespace of a multiple of 16
+ * bytes passes; there is no previous client then.
+ *
+ * Bodies are read byte by byte: mg_read(n) waits anew for each byte that it lacks, without a bound
+ * on their sum, while bytes that have already arrived cost a copy each. */
+#include "common/http_raw.h"
+
+#include <civetweb.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/http.h"
+
+static _Thread_local uintptr_t lowest_line; /* where request lines started; 0: none seen yet */
+static _Thread_local int64_t waiting_since_ns;
+
+int http_raw_timeout_ms(int read_timeout_ms)
+{
+    return read_timeout_ms / 2;
+}
+
+void http_raw_note_waiting(void)
+{
+    waiting_since_ns = clock_now_ns();
+}
+
+static bool starts_buffer(const char *line)
+{
+    uintptr_t address = (uintptr_t)line;
+    if (address % alignof(max_align_t) != 0) {
+        return false;
+    }
+    if (lowest_line == 0 || address < lowest_line) {
+        lowest_line = address;
+    }
+    return address == lowest_line;
+}
+
+/* The URI as sent; begin_request finds its '?' replaced by NUL. */
+static const char *uri_end(const struct mg_request_info *info)
+{
+    const char *last = info->query_string ? info->query_string : info->request_uri;
+    return last + strlen(last);
+}
+
+static bool line_is_exact(const struct mg_request_info *info)
+{
+    const char *method_end = info->request_method + strlen(info->request_method);
+    const char *version = info->http_version - strlen("HTTP/");
+    return info->request_uri == method_end + 1 && version == uri_end(info) + 1;
+}
+
+/* RFC 9110 5.6.2: the characters of a field's name. */
+static bool is_token(const char *text)
+{
+    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    return *text != '\0' && text[strspn(text, allowed)] == '\0';
+}
+
+/* Whether the field's line starts at line; the end of its value is stored in *end. */
+static bool field_is_exact(const struct mg_header *field, const char *line, const char **end)
+{
+    const char *colon = field->name + strlen(field->name);
+    for (const char *p = colon + 1; p < field->value; p++) {
+        if (*p != ' ' && *p != '\t') { /* a NUL: here the colon was, after a space */
+            return false;
+        }
+    }
+    *end = field->value + strlen(field->value);
+    return field->name == line && is_token(field->name);
+}
+
+/* After the last line's CR and LF comes the empty line; its LF was overwritten by civetweb. */
+static bool block_ends(const char *last_end, int fields)
+{
+    const char carriage_return =
+        fields > 0 ? '\r' : '\0'; /* without fields it is overwritten too */
+    return last_end[2] == carriage_return && last_end[3] == '\0';
+}
+
+enum http_raw_form http_raw_check(const struct mg_request_info *info)
+{
+    if (!starts_buffer(info->request_method) || !line_is_exact(info)) {
+        return HTTP_RAW_MALFORMED;
+    }
+    const char *end = info->http_version + strlen(info->http_version);
+    for (int i = 0; i < info->num_headers; i++) {
+        if (!field_is_exact(&info->http_headers[i], end + 2, &end)) {
+            return HTTP_RAW_MALFORMED;
+        }
+    }
+    if (info->num_headers > HTTP_HEADERS_MAX) {
+        return HTTP_RAW_HEADERS_MANY;
+    }
+    if (!block_ends(end, info->num_headers)) {
+        return HTTP_RAW_MALFORMED;
+    }
+    size_t block_bytes = (size_t)(end + strlen("\r\n\r\n") - info->request_method);
+    return block_bytes > HTTP_HEADER_BYTES_MAX ? HTTP_RAW_HEADERS_LARGE : HTTP_RAW_FINE;
+}
+
+enum http_raw_error http_raw_classify(int status, const char *message, int read_timeout_ms)
+{
+    int64_t timeout_ns = http_raw_timeout_ms(read_timeout_ms) * CLOCK_NS_PER_MS;
+    switch (status) {
+    case 400: /* time-outs, over-long blocks and NUL bytes share one message */
+        if (strcmp(message, "Malformed message") == 0 &&
+            clock_now_ns() - waiting_since_ns >= timeout_ns) {
+            return HTTP_RAW_ERROR_TIMEOUT;
+        }
+        return HTTP_RAW_ERROR_MALFORMED;
+    case 411:
+        return HTTP_RAW_ERROR_LENGTH;
+    case 505:
+        return HTTP_RAW_ERROR_VERSION;
+    default:
+        return HTTP_RAW_ERROR_INTERNAL;
+    }
+}
+
+enum status http_raw_read_body(struct mg_connection *mg, char *body, size_t length,
+                               int read_timeout_ms)
+{
+    /* One step blocks for the other half at most. */
+    int64_t deadline_ns = clock_deadline_ns(http_raw_timeout_ms(read_timeout_ms));
+    for (size_t got = 0; got < length; got++) {
+        if (mg_read(mg, body + got, 1) != 1 || clock_now_ns() > deadline_ns) {
+            return ST_TIMEOUT;
+        }
+    }
+    return ST_OK;
+}

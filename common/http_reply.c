@@ -1,0 +1,172 @@
+/* Writes replies: one buffer on the stack, one mg_write, no allocation.
+ *
+ * Head and body leave together, so that a reply is one segment; only a body that does not fit goes
+ * by itself. Problem bodies (RFC 9457) are put together from literals and the request's id: nothing
+ * of the input can come back. A reply never fails for its caller: a peer that is gone is civetweb's
+ * to notice. */
+#include "common/http_conn.h"
+
+#include <assert.h>
+#include <civetweb.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+
+enum {
+    REPLY_BYTES = 8192,   /* head and, if it fits, body */
+    PROBLEM_BYTES = 1024, /* type, title, status, code, detail, request_id */
+    DATE_SIZE = 30,       /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL */
+};
+
+/* RFC 9110 15. */
+static const char *phrase_of(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
+        if (phrases[i].status == status) {
+            return phrases[i].phrase;
+        }
+    }
+    assert(status == 0); /* a status without a phrase */
+    return "";
+}
+
+/* The Date field's text, made anew once a second on each thread. */
+static const char *date_now(void)
+{
+    static _Thread_local time_t made;
+    static _Thread_local char text[DATE_SIZE];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (text[0] == '\0' || now.tv_sec != made) {
+        struct tm utc;
+        made = now.tv_sec;
+        gmtime_r(&made, &utc);
+        strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    }
+    return text;
+}
+
+void http_add_header(struct http_request *request, const char *name, const char *format, ...)
+{
+    struct http_conn *conn = request->conn;
+    char *line = conn->extra + conn->extra_used;
+    size_t room = sizeof conn->extra - conn->extra_used;
+    assert(!conn->replied && conn->extra_count < HTTP_REPLY_HEADERS_MAX);
+    int name_bytes = snprintf(line, room, "%s: ", name);
+    assert(name_bytes > 0 && (size_t)name_bytes < room);
+    size_t used = (size_t)name_bytes;
+    va_list arguments;
+    va_start(arguments, format);
+    int value_bytes = vsnprintf(line + used, room - used, format, arguments);
+    va_end(arguments);
+    assert(value_bytes >= 0 && (size_t)value_bytes + sizeof "\r\n" <= room - used);
+    assert(!strpbrk(line + used, "\r\n"));
+    used += (size_t)value_bytes;
+    memcpy(line + used, "\r\n", sizeof "\r\n");
+    conn->extra_used += used + strlen("\r\n");
+    conn->extra_count++;
+}
+
+/* Writes the head to out; returns its length. A reply to HEAD has no body and announces none. */
+static size_t write_head(const struct http_request *request, int status, const char *type,
+                         size_t body_length, char out[REPLY_BYTES])
+{
+    const struct http_conn *conn = request->conn;
+    char length[48] = "";
+    if (!conn->is_head) {
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", body_length);
+    }
+    int bytes = snprintf(out, REPLY_BYTES,
+                         "HTTP/1.1 %d %s\r\n"
+                         "Date: %s\r\n"
+                         "Content-Type: %s\r\n"
+                         "%s"
+                         "Connection: %s\r\n"
+                         "Cache-Control: no-store\r\n"
+                         "X-Request-Id: %s\r\n"
+                         "%.*s\r\n",
+                         status, phrase_of(status), date_now(), type, length,
+                         conn->closes ? "close" : "keep-alive", request->id, (int)conn->extra_used,
+                         conn->extra);
+    assert(bytes > 0 && bytes < REPLY_BYTES);
+    return (size_t)bytes;
+}
+
+static void send_reply(struct http_request *request, int status, const char *type, const char *body)
+{
+    struct http_conn *conn = request->conn;
+    int64_t since_ns = clock_now_ns();
+    assert(!conn->replied);
+    conn->replied = true;
+    conn->status = status;
+    conn->closes = conn->closes || atomic_load(conn->draining);
+    if (conn->closes) {
+        /* Before the reply: afterwards civetweb would wait for a body that nobody reads. */
+        mg_disable_connection_keep_alive(conn->mg);
+    }
+    char out[REPLY_BYTES];
+    size_t body_length = strlen(body);
+    size_t used = write_head(request, status, type, body_length, out);
+    size_t to_send = conn->is_head ? 0 : body_length;
+    if (to_send <= sizeof out - used) {
+        memcpy(out + used, body, to_send);
+        mg_write(conn->mg, out, used + to_send);
+    } else {
+        mg_write(conn->mg, out, used);
+        mg_write(conn->mg, body, to_send);
+    }
+    stages_add_since(&request->stages, STAGE_REPLY, since_ns);
+}
+
+void http_reply(struct http_request *request, int status, const char *json)
+{
+    send_reply(request, status, "application/json", json);
+}
+
+void http_problem(struct http_request *request, int status, const char *code, const char *detail)
+{
+    char json[PROBLEM_BYTES];
+    int bytes = snprintf(json, sizeof json,
+                         "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
+                         "\"code\":\"%s\",\"detail\":\"%s\",\"request_id\":\"%s\"}",
+                         phrase_of(status), status, code, detail, request->id);
+    assert(bytes > 0 && (size_t)bytes < sizeof json);
+    send_reply(request, status, "application/problem+json", json);
+}
+
+void http_problem_retry(struct http_request *request, int status, const char *code,
+                        const char *detail, int retry_after_s)
+{
+    assert(retry_after_s >= 1);
+    http_add_header(request, "Retry-After", "%d", retry_after_s);
+    http_problem(request, status, code, detail);
+}
