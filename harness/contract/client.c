@@ -1,0 +1,144 @@
+/* client: well-formed requests, by libcurl: the target must get on with a client it does not know.
+ *
+ * One easy handle for the whole run, so that connections are reused as a client would. What libcurl
+ * really sent is what is recorded (its debug callback gives the bytes). */
+#include "harness/contract/client.h"
+
+#include <check.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/contract/contract.h"
+#include "harness/contract/judge.h"
+
+enum { URL_SIZE = 2048, SENT_SIZE = 8192, USERS_PER_SECOND = 1000 };
+
+static CURL *handle;
+static struct reply reply;
+static char sent[SENT_SIZE];
+static size_t sent_length;
+
+static size_t take_body(char *bytes, size_t one, size_t count, void *context)
+{
+    (void)one;
+    (void)context;
+    if (reply.body_length + count > REPLY_BODY_MAX) {
+        return 0;
+    }
+    memcpy(reply.body + reply.body_length, bytes, count);
+    reply.body_length += count;
+    reply.body[reply.body_length] = '\0';
+    return count;
+}
+
+static size_t take_header(char *line, size_t one, size_t count, void *context)
+{
+    (void)one;
+    (void)context;
+    const char *colon = memchr(line, ':', count);
+    if (colon == NULL) {
+        return count;
+    }
+    const char *value = colon + 1;
+    const char *end = line + count;
+    while (value < end && *value == ' ') {
+        value++;
+    }
+    while (end > value && (end[-1] == '\r' || end[-1] == '\n')) {
+        end--;
+    }
+    return reply_add_header(&reply, line, (size_t)(colon - line), value, (size_t)(end - value))
+               ? count
+               : 0;
+}
+
+static int take_sent(CURL *easy, curl_infotype type, char *bytes, size_t length, void *context)
+{
+    (void)easy;
+    (void)context;
+    if (type == CURLINFO_HEADER_OUT) {
+        sent_length = length < sizeof(sent) ? length : sizeof(sent);
+        memcpy(sent, bytes, sent_length);
+    }
+    return 0;
+}
+
+static void prepare(const char *method, const char *path, const char *body)
+{
+    static char url[URL_SIZE];
+    if (handle == NULL) {
+        handle = curl_easy_init();
+        ck_assert_ptr_nonnull(handle);
+    }
+    curl_easy_reset(handle);
+    snprintf(url, sizeof(url), "http://%s%s", contract.authority, path);
+    curl_easy_setopt(handle, CURLOPT_URL, url);
+    curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)CONTRACT_PATIENCE_MS);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(handle, CURLOPT_DEBUGFUNCTION, take_sent);
+    curl_easy_setopt(handle, CURLOPT_VERBOSE, 1L);
+    if (body != NULL) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body);
+    }
+    memset(&reply, 0, sizeof(reply));
+    sent_length = 0;
+}
+
+const struct reply *client_send(const char *method, const char *path, const char *body)
+{
+    prepare(method, path, body);
+    struct curl_slist *headers =
+        body != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    CURLcode result = curl_easy_perform(handle);
+    curl_slist_free_all(headers);
+    ck_assert_msg(result == CURLE_OK, "%s %s: %s", method, path, curl_easy_strerror(result));
+    long status = 0;
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    reply.status = (int)status;
+    judge_reply("client", sent, sent_length, &reply);
+    return &reply;
+}
+
+const struct reply *client_get(const char *path)
+{
+    return client_send("GET", path, NULL);
+}
+
+const struct reply *client_get_sale(long sale)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/sales/%ld", sale);
+    return client_get(path);
+}
+
+const struct reply *client_order(long sale, long long user, int quantity)
+{
+    char body[128];
+    snprintf(body, sizeof(body), "{\"sale_id\":%ld,\"user_id\":%lld,\"quantity\":%d}", sale, user,
+             quantity);
+    return client_send("POST", "/orders", body);
+}
+
+long long client_new_user(void)
+{
+    static long long next;
+    if (next == 0) {
+        next = (long long)time(NULL) * USERS_PER_SECOND;
+    }
+    return ++next;
+}
+
+long long client_stock(long sale)
+{
+    cJSON *object = judge_object(client_get_sale(sale), 200);
+    long long stock = judge_number(object, "stock_left");
+    cJSON_Delete(object);
+    return stock;
+}

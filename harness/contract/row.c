@@ -1,0 +1,301 @@
+/* row: sends the rows of the tables and judges what comes back.
+ *
+ * Every row is a Check case of its own, named after the row. A row's bytes are made in two steps:
+ * body first, because the head may state its length. What the suite adds to each is the same: a
+ * reply in time, a connection that does what it said, a server that lives and serves others. */
+#include "harness/contract/row.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "harness/contract/contract.h"
+#include "harness/contract/wire.h"
+
+enum {
+    MESSAGE_SIZE = 160 * 1024,
+    VALUE_SIZE = 512,
+    PRIMED_MAX = 40,         /* connections that go before a row that asks for it */
+    DRIPS_PER_DEADLINE = 20, /* a dripped byte comes this often within READ_TIMEOUT_MS */
+    EARLY_MS = 50,           /* clocks and scheduling, at the lower bound of a deadline */
+};
+
+/* What a proper client of the phase sends with every order. */
+static const struct {
+    int from, until;
+    const char *lines;
+} client_headers[] = {
+    {0, 3, ""},
+};
+
+static const char HEALTH[] = "GET /health HTTP/1.1\r\n" HOST "\r\n";
+
+/* Another client's request, its secret in it, long enough to leave bytes behind in a buffer. */
+static const char SECRETIVE[] =
+    "GET /health HTTP/1.1\r\n" HOST "Authorization: Bearer " CANARY "\r\nX-Pad: <<repeat>>\r\n\r\n";
+
+/* Bytes made from a row; the suite has one thread, so there is one of each. */
+struct message {
+    size_t length;
+    char bytes[MESSAGE_SIZE];
+};
+
+static void append(struct message *message, const char *bytes, size_t length)
+{
+    ck_assert_msg(message->length + length <= MESSAGE_SIZE, "the row is too long to send");
+    if (length > 0) {
+        memcpy(message->bytes + message->length, bytes, length);
+    }
+    message->length += length;
+}
+
+static void append_client_headers(struct message *message)
+{
+    for (size_t i = 0; i < sizeof(client_headers) / sizeof(client_headers[0]); i++) {
+        if (contract_applies(client_headers[i].from, client_headers[i].until)) {
+            append(message, client_headers[i].lines, strlen(client_headers[i].lines));
+        }
+    }
+}
+
+/* Writes what stands at `at`, if it is a placeholder; returns the placeholder's length or 0. */
+static size_t append_placeholder(struct message *message, const struct row *row, const char *at,
+                                 size_t left, size_t body_length)
+{
+    static const char *const names[] = {"<<host>>", "<<sale>>", "<<length>>", "<<client>>",
+                                        "<<repeat>>"};
+    size_t which = 0;
+    while (which < 5 &&
+           (left < strlen(names[which]) || memcmp(at, names[which], strlen(names[which])) != 0)) {
+        which++;
+    }
+    char value[VALUE_SIZE] = "";
+    if (which == 0) {
+        snprintf(value, sizeof(value), "%s", contract.authority);
+    } else if (which == 1) {
+        snprintf(value, sizeof(value), "%d",
+                 contract.database != NULL ? SALE_BAD_INPUT : SALE_SEEDED);
+    } else if (which == 2) {
+        snprintf(value, sizeof(value), "%zu", body_length);
+    } else if (which == 3) {
+        append_client_headers(message);
+    } else if (which == 4) {
+        for (int i = 0; i < row->times; i++) {
+            append(message, row->repeat, strlen(row->repeat));
+        }
+    } else {
+        return 0;
+    }
+    append(message, value, strlen(value));
+    return strlen(names[which]);
+}
+
+static void expand(struct message *message, const struct row *row, struct text text,
+                   size_t body_length)
+{
+    message->length = 0;
+    for (size_t i = 0; i < text.length;) {
+        size_t skipped = text.bytes[i] == '<' ? append_placeholder(message, row, text.bytes + i,
+                                                                   text.length - i, body_length)
+                                              : 0;
+        if (skipped == 0) {
+            append(message, text.bytes + i, 1);
+            skipped = 1;
+        }
+        i += skipped;
+    }
+}
+
+static void send_row(const struct row *row, struct wire *wire, const struct message *head,
+                     const struct message *body)
+{
+    int slow_ms = contract.read_timeout_ms / DRIPS_PER_DEADLINE;
+    int64_t give_up_ns = clock_deadline_ns(contract.read_timeout_ms + CONTRACT_SLACK_MS);
+    switch (row->pace) {
+    case AT_ONCE:
+        wire_send(wire, head->bytes, head->length);
+        wire_send(wire, body->bytes, body->length);
+        return;
+    case DRIPPED_HEAD:
+        wire_drip(wire, head->bytes, head->length, slow_ms, give_up_ns);
+        return;
+    case DRIPPED_BODY:
+        wire_send(wire, head->bytes, head->length);
+        wire_drip(wire, body->bytes, body->length, slow_ms, give_up_ns);
+        return;
+    case IN_PIECES:
+        wire_drip(wire, head->bytes, head->length, 0, give_up_ns);
+        wire_drip(wire, body->bytes, body->length, 0, give_up_ns);
+        return;
+    case AFTER_100_CONTINUE:
+        wire_send(wire, head->bytes, head->length);
+        ck_assert_msg(wire_await_continue(wire, clock_deadline_ns(CONTRACT_PATIENCE_MS)),
+                      "no 100 Continue came");
+        wire_send(wire, body->bytes, body->length);
+        return;
+    case WITHOUT_BODY:
+        wire_send(wire, head->bytes, head->length);
+        return;
+    }
+}
+
+/* Other clients' requests, so many that most of the server's threads have served one. */
+static void serve_others(void)
+{
+    static const struct row pad = {.repeat = "0123456789", .times = 60};
+    static const struct text secretive = TEXT(SECRETIVE);
+    static struct message request;
+    static struct reply reply;
+    struct wire *others[PRIMED_MAX];
+    expand(&request, &pad, secretive, 0);
+    for (size_t i = 0; i < PRIMED_MAX; i++) {
+        others[i] = wire_open();
+    }
+    for (size_t i = 0; i < PRIMED_MAX; i++) {
+        wire_send(others[i], request.bytes, request.length);
+    }
+    for (size_t i = 0; i < PRIMED_MAX; i++) {
+        enum wire_result result =
+            wire_receive(others[i], false, clock_deadline_ns(CONTRACT_PATIENCE_MS), &reply);
+        ck_assert_msg(result == WIRE_REPLY, "another client got %s", wire_result_name(result));
+        judge_reply("other client", request.bytes, request.length, &reply);
+        wire_close(others[i]);
+    }
+}
+
+static bool is_expected(const struct row *row, int status, const char *code)
+{
+    for (size_t i = 0; i < ROW_EXPECT_MAX && row->expect[i].status != 0; i++) {
+        const struct expectation *expected = &row->expect[i];
+        if (expected->status == status &&
+            (expected->code == NULL || (code != NULL && strcmp(expected->code, code) == 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void judge_expected(const struct row *row, enum wire_result result,
+                           const struct reply *reply)
+{
+    if (result == WIRE_CLOSED) {
+        ck_assert_msg(is_expected(row, CLOSED_SILENTLY, NULL), "%s: closed without a reply, not %d",
+                      row->name, row->expect[0].status);
+        return;
+    }
+    ck_assert_msg(result == WIRE_REPLY, "%s: %s", row->name, wire_result_name(result));
+    cJSON *problem = reply->status >= 400 && !reply->to_head ? cJSON_Parse(reply->body) : NULL;
+    const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(problem, "code"));
+    const struct expectation *first = &row->expect[0];
+    ck_assert_msg(is_expected(row, reply->status, reply->to_head ? first->code : code),
+                  "%s: %d %s, not %d %s", row->name, reply->status, code != NULL ? code : "",
+                  first->status, first->code != NULL ? first->code : "");
+    cJSON_Delete(problem);
+}
+
+static void judge_time(const struct row *row, int64_t started_ns)
+{
+    int64_t took_ms = (clock_now_ns() - started_ns) / CLOCK_NS_PER_MS;
+    int64_t most_ms = contract.read_timeout_ms + CONTRACT_SLACK_MS;
+    if (row->at_deadline) {
+        ck_assert_msg(took_ms >= contract.read_timeout_ms / 2 - EARLY_MS && took_ms <= most_ms,
+                      "%s: the reply took %" PRId64 " ms with READ_TIMEOUT_MS=%d", row->name,
+                      took_ms, contract.read_timeout_ms);
+    }
+}
+
+static struct reply *ask_health(struct wire *wire, const char *test)
+{
+    static const struct text text = TEXT(HEALTH);
+    static const struct row none;
+    static struct message request;
+    static struct reply reply;
+    expand(&request, &none, text, 0);
+    wire_send(wire, request.bytes, request.length);
+    enum wire_result result =
+        wire_receive(wire, false, clock_deadline_ns(CONTRACT_PATIENCE_MS), &reply);
+    ck_assert_msg(result == WIRE_REPLY && reply.status == 200,
+                  "%s: GET /health afterwards got %s, status %d", test, wire_result_name(result),
+                  reply.status);
+    judge_reply(test, request.bytes, request.length, &reply);
+    return &reply;
+}
+
+static void judge_connection(const struct row *row, struct wire *wire, enum wire_result result,
+                             const struct reply *reply)
+{
+    bool announced = result == WIRE_REPLY && reply_announces_close(reply);
+    if (row->connection == CLOSES || announced) {
+        ck_assert_msg(row->connection != STAYS, "%s: the connection closes", row->name);
+        ck_assert_msg(announced || result == WIRE_CLOSED, "%s: no Connection: close in the reply",
+                      row->name);
+        ck_assert_msg(wire_ends(wire, clock_deadline_ns(CONTRACT_PATIENCE_MS)),
+                      "%s: the connection stays open, or more came: %.*s", row->name,
+                      (int)wire->used, wire->buffer);
+        return;
+    }
+    ask_health(wire, row->name);
+}
+
+static void run_row(const struct row *row)
+{
+    static struct message head, body;
+    static struct reply reply;
+    if (row->after_others) {
+        serve_others();
+    }
+    expand(&body, row, row->body, 0);
+    expand(&head, row, row->head, body.length);
+    struct wire *wire = wire_open();
+    int64_t started_ns = clock_now_ns();
+    send_row(row, wire, &head, &body);
+    int64_t patience_ms = contract.read_timeout_ms + CONTRACT_PATIENCE_MS;
+    enum wire_result result =
+        wire_receive(wire, row->to_head, clock_deadline_ns(patience_ms), &reply);
+    judge_time(row, started_ns);
+    if (result == WIRE_REPLY) {
+        judge_reply(row->name, head.bytes, head.length, &reply);
+    }
+    judge_expected(row, result, &reply);
+    judge_connection(row, wire, result, &reply);
+    wire_close(wire);
+    wire = wire_open();
+    ask_health(wire, row->name);
+    wire_close(wire);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+
+static const struct row_table *const tables[] = {&rows_framing, &rows_slow, &rows_routes,
+                                                 &rows_length,  &rows_json, &rows_fields};
+
+/* The i-th row of all tables. */
+static const struct row *find_row(size_t i)
+{
+    for (size_t table = 0; table < sizeof(tables) / sizeof(tables[0]); table++) {
+        if (i < tables[table]->count) {
+            return &tables[table]->rows[i];
+        }
+        i -= tables[table]->count;
+    }
+    return NULL;
+}
+
+START_TEST(row)
+{
+    run_row(find_row((size_t)_i));
+}
+END_TEST
+
+void rows_add(Suite *suite)
+{
+    const struct row *row_i = NULL;
+    for (int i = 0; (row_i = find_row((size_t)i)) != NULL; i++) {
+        if (contract_applies(row_i->from, row_i->until)) {
+            tcase_add_loop_test(contract_add_case(suite, row_i->name), row, i, i + 1);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+/* store: the target's database, for what only it can set up or prove.
+ *
+ * Sales come and go by the table `sales`, whose columns every phase has; what was sold is read
+ * through the audit views, which judge any schema. Two sessions: one asks, one holds a lock. */
+#include "harness/contract/store.h"
+
+#include <check.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/contract/contract.h"
+
+enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24 };
+
+/* Ids 1000 to 1006: contract.h says which is which. */
+static const char SQL_FORGET_ORDERS[] = "DELETE FROM orders WHERE sale_id BETWEEN 1000 AND 1099";
+static const char SQL_FORGET_SALES[] = "DELETE FROM sales WHERE id BETWEEN 1000 AND 1099";
+static const char SQL_INSERT_SALES[] =
+    "INSERT INTO sales "
+    "(id, name, price_cents, stock_total, stock_left, per_user_limit, starts_at, ends_at) VALUES "
+    "(1000, 'bad input', 100, 1000000, 1000000, 2, now() - interval '1 day', now() + interval '1 "
+    "day'), "
+    "(1001, E'O''Brien \"caf\\u00e9\" \\\\ <b>', 123456789012, 1000, 1000, 1000, "
+    "'2026-01-01 02:03:04+02', '2099-12-31 23:59:59-05'), "
+    "(1002, 'not open', 100, 10, 10, 2, now() + interval '1 day', now() + interval '2 days'), "
+    "(1003, 'ended', 100, 10, 10, 2, now() - interval '2 days', now() - interval '1 day'), "
+    "(1004, 'last units', 100, 3, 3, 3, now() - interval '1 day', now() + interval '1 day'), "
+    "(1005, 'locked', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
+    "(1006, 'limited', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day')";
+
+static const char SQL_STOCK[] = "SELECT stock_left FROM audit_sales WHERE sale_id = $1";
+static const char SQL_ORDERS[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1";
+static const char SQL_UNBALANCED[] =
+    "SELECT count(*) FROM audit_sales s WHERE stock_total <> stock_left + "
+    "(SELECT coalesce(sum(quantity), 0) FROM audit_orders o "
+    "WHERE o.sale_id = s.sale_id AND status = 'confirmed')";
+
+/* Takes the row's lock until the transaction ends. */
+static const char SQL_LOCK[] = "SELECT 1 FROM sales WHERE id = $1 FOR UPDATE";
+
+static PGconn *asking;
+static PGconn *holding;
+
+static void end_with(const char *what)
+{
+    fprintf(stderr, "contract: %s: %s", what, PQerrorMessage(asking));
+    exit(EXIT_UNKNOWN);
+}
+
+static bool run(PGconn *session, const char *sql)
+{
+    PGresult *result = PQexec(session, sql);
+    ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+static bool has_orders_table(void)
+{
+    PGresult *result = PQexec(asking, "SELECT to_regclass('orders') IS NOT NULL");
+    bool has = PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return has;
+}
+
+void store_open(const char *uri)
+{
+    if (uri == NULL) {
+        return;
+    }
+    asking = PQconnectdb(uri);
+    holding = PQconnectdb(uri);
+    if (PQstatus(asking) != CONNECTION_OK || PQstatus(holding) != CONNECTION_OK) {
+        end_with("--database cannot be reached");
+    }
+    if (has_orders_table() && !run(asking, SQL_FORGET_ORDERS)) {
+        end_with("an earlier run's orders cannot be deleted");
+    }
+    if (!run(asking, SQL_FORGET_SALES) || !run(asking, SQL_INSERT_SALES)) {
+        end_with("the suite's sales cannot be inserted");
+    }
+}
+
+void store_close(void)
+{
+    PQfinish(asking);
+    PQfinish(holding);
+    asking = NULL;
+    holding = NULL;
+}
+
+static PGresult *ask(PGconn *session, const char *sql, long sale)
+{
+    char text[SALE_TEXT_SIZE];
+    snprintf(text, sizeof(text), "%ld", sale);
+    const char *const values[] = {text};
+    PGresult *result = PQexecParams(session, sql, 1, NULL, values, NULL, NULL, 0);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s",
+                  sql, PQerrorMessage(session));
+    return result;
+}
+
+static long long ask_number(const char *sql, long sale)
+{
+    PGresult *result = ask(asking, sql, sale);
+    long long number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return number;
+}
+
+long long store_stock(long sale)
+{
+    return ask_number(SQL_STOCK, sale);
+}
+
+long long store_orders(long sale)
+{
+    return ask_number(SQL_ORDERS, sale);
+}
+
+int store_unbalanced_sales(void)
+{
+    PGresult *result = PQexec(asking, SQL_UNBALANCED);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(asking));
+    int count = atoi(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return count;
+}
+
+void store_lock(long sale)
+{
+    ck_assert(run(holding, "BEGIN"));
+    PQclear(ask(holding, SQL_LOCK, sale));
+}
+
+void store_unlock(void)
+{
+    ck_assert(run(holding, "ROLLBACK"));
+}

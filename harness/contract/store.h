@@ -1,0 +1,22 @@
+/* store: the target's database, for what only it can set up or prove. All calls but store_open and
+ * store_close need --database, and fail the running test when the database refuses. */
+#ifndef FLASHDEAL_CONTRACT_STORE_H
+#define FLASHDEAL_CONTRACT_STORE_H
+
+/* Connects and inserts the suite's sales (contract.h), replacing those of an earlier run. uri NULL:
+ * nothing. Exits with a message when it cannot. */
+void store_open(const char *uri);
+void store_close(void);
+
+/* From the views audit_sales and audit_orders. */
+long long store_stock(long sale);
+long long store_orders(long sale);
+
+/* Whether stock_total = stock_left + confirmed units, for every sale. */
+int store_unbalanced_sales(void);
+
+/* Holds the sale's row locked, from another session, until store_unlock. */
+void store_lock(long sale);
+void store_unlock(void);
+
+#endif
