@@ -8,14 +8,13 @@
 #include "common/clock.h"
 #include "common/http_fault.h"
 
+#define RFC3339 "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'"
+
 /* No lock. One row, or none. The columns stand in the order of the reply. */
 static const char SQL_SALE[] =
-    "SELECT json_build_object("
-    "'id', id, 'name', name, 'price_cents', price_cents, 'stock_total', stock_total, "
-    "'stock_left', stock_left, 'per_user_limit', per_user_limit, "
-    "'starts_at', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), "
-    "'ends_at', to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) "
-    "FROM sales WHERE id = $1";
+    "SELECT row_to_json(sale) FROM (SELECT id, name, price_cents, stock_total, stock_left, "
+    "per_user_limit, to_char(starts_at AT TIME ZONE 'UTC', " RFC3339 ") AS starts_at, "
+    "to_char(ends_at AT TIME ZONE 'UTC', " RFC3339 ") AS ends_at FROM sales WHERE id = $1) sale";
 
 static const struct pg_statement READ_SALE = {"sales_read", SQL_SALE, 1, STAGE_STATEMENTS};
 

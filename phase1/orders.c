@@ -12,8 +12,8 @@
 
 /* No lock. One row, or none, as the reply's JSON. */
 static const char SQL_ORDER[] =
-    "SELECT json_build_object('order_id', id, 'sale_id', sale_id, 'user_id', user_id, "
-    "'quantity', quantity, 'status', status, 'reason', reason) FROM orders WHERE id = $1";
+    "SELECT row_to_json(o) FROM (SELECT id AS order_id, sale_id, user_id, quantity, status, reason "
+    "FROM orders WHERE id = $1) o";
 
 static const struct pg_statement READ_ORDER = {"order_read", SQL_ORDER, 1, STAGE_STATEMENTS};
 
