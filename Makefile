@@ -18,6 +18,13 @@ endif
 B := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
 PHASES := $(sort $(patsubst phase%/,%,$(wildcard phase[0-8]/)))
 
+# One short line for each thing made; V=1 shows the commands.
+V ?= 0
+ifeq ($(V),0)
+Q := @
+note = @printf '  %-5s %s\n' '$(1)' '$(2)'
+endif
+
 # A checkout without symlinks has a link's text where a source should be.
 BROKEN_LINKS := $(shell grep -lsxE '\.\./phase[0-8]/[A-Za-z0-9_.-]+' phase[0-8]/*.c phase[0-8]/*.h \
 	phase[0-8]/*.sql)
@@ -77,15 +84,18 @@ $(patsubst %.c,$(B)/%.o,$(wildcard common/tests/*.c harness/tests/*.c harness/co
 
 $(B)/%.o: %.c $(FLAGS_STAMP) | packages
 	@mkdir -p $(@D)
-	$(COMPILE) -c $< -o $@
+	$(call note,cc,$<)
+	$(Q)$(COMPILE) -c $< -o $@
 
 $(LIB): $(LIB_OBJS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call note,ar,$@)
+	$(Q)ar rcs $@ $^
 
 define server_rule
 $(B)/$(1)/server: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIB)
-	$$(LINK) $$(filter %.o,$$^) $(LIB) $(LIBS_SERVER) -o $$@
+	$$(call note,link,$$@)
+	$$(Q)$$(LINK) $$(filter %.o,$$^) $(LIB) $(LIBS_SERVER) -o $$@
 endef
 $(foreach n,$(PHASES),$(eval $(call server_rule,phase$(n))))
 
@@ -119,10 +129,12 @@ $(B)/harness/loadgen/%.o: CFLAGS += $(PARSER_CFLAGS)
 
 # To measure with, they are built in release; the tests build them in every mode.
 $(LOADGEN): $(patsubst %.c,$(B)/%.o,$(wildcard harness/loadgen/*.c)) $(LIB)
-	$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libcjson) $(PARSER_LIBS) -lcrypto -lpthread -lm -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libcjson) $(PARSER_LIBS) -lcrypto -lpthread -lm -o $@
 
 $(AUDIT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/audit/*.c)) $(LIB)
-	$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libpq libcjson) -lpthread -lm -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libpq libcjson) -lpthread -lm -o $@
 
 # ------------------------------------------------------------------------------------- tests
 
@@ -133,20 +145,24 @@ TEST_LIBS = $(call pkg,--libs,check libcurl) $(LIBS_SERVER)
 
 $(UNIT_TESTS): $(B)/tests/%: $(B)/common/tests/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) $< $(LIB) $(TEST_LIBS) -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $< $(LIB) $(TEST_LIBS) -o $@
 
 $(HARNESS_TESTS): $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) $< $(LIB) $(TEST_LIBS) -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $< $(LIB) $(TEST_LIBS) -o $@
 
 # Small servers that the tests measure against: harness/tests/stub.c, harness/tests/bare.c.
 $(B)/tests/stub $(B)/tests/bare: $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) $< $(LIB) $(LIBS_SERVER) -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $< $(LIB) $(LIBS_SERVER) -o $@
 
 CONTRACT := $(B)/contract
 $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
-	$(LINK) $(filter %.o,$^) $(LIB) $(TEST_LIBS) -o $@
+	$(call note,link,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(TEST_LIBS) -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -171,7 +187,7 @@ setup:
 	@harness/setup.sh tier1 run
 
 #:
-#: Build (MODE=asan or tsan for the sanitizers, CC=clang; -j2 for both cores)
+#: Build (MODE=asan or tsan for the sanitizers, CC=clang; -j2 for both cores; V=1 shows commands)
 #:   make setup              install what building and running need, and nothing else
 #:   make phase1             build phase 1; scripts without a target take the phase built last
 #:   make all                every phase and the harness's programs

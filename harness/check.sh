@@ -1,0 +1,295 @@
+#!/usr/bin/env bash
+# check: every kind of test, fast ones first, counted.
+#
+#   harness/check.sh all          what `make check` and .ci/run do: under 15 minutes on two cores
+#   harness/check.sh quick        no sanitizers, linters or scenarios: under 3 minutes
+#   harness/check.sh phase N      one phase: the contract in three modes, and its scenarios
+#   harness/check.sh long         all, with the scenarios at their full length
+#   ONLY=tsan harness/check.sh all   only the steps whose name matches this regular expression
+#
+# It installs what is missing, then runs steps, each with a time-out and a log in build/check/. A
+# step's log is read for what it counted: Check's "100%: Checks: 12, Failures: 0, Errors: 0" and
+# lines that begin with `ok`, `not ok` or `skip`; a step that counts nothing is one test, passed by
+# its exit status, unless it should have counted. The last line is "N passed, N failed, N skipped",
+# preceded by what failed and what was skipped. Status 1 if anything failed or nothing ran.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/postgres.sh
+source "$ROOT/harness/lib/postgres.sh"
+
+LOGS=$ROOT/build/check
+TEST_S=120     # one test program
+BUILD_S=600    # one build of everything
+UNIT_S=420     # all unit tests in one mode
+HARNESS_S=420  # all of the harness's own tests
+CONTRACT_S=300 # one phase in one mode
+LINT_S=300
+SCENARIOS_S=1200
+
+passed=0 failed=0 skipped=0
+failures=() skips=()
+child=''
+
+# --------------------------------------------------------------------------------------- steps
+
+# Reads a log: "p f s", then a line "F text" or "S text" for each that failed or was skipped. Check
+# prints a failure as file:line:F:case:test:iteration: message.
+count() {
+    awk '
+        match($0, /^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/) {
+            split($0, n, /[^0-9]+/); p += n[2] - n[3] - n[4]; f += n[3] + n[4]; next }
+        /^ok( |$)/ { p++; next }
+        /^not ok( |$)/ { f++; print "F " substr($0, 8); next }
+        /^skip( |$)/ { s++; print "S " substr($0, 6); next }
+        /^[^ :]+:[0-9]+:[FE]:/ { text = $0; sub(/^([^:]*:){4}/, "", text); print "F " text }
+        END { print "N " p + 0, f + 0, s + 0 }' "$1"
+}
+
+# step NAME SECONDS counts|plain COMMAND ARG..: in the background, so that Ctrl-C is heard at once.
+step() {
+    local name=$1 limit_s=$2 kind=$3 log status=0 began=$SECONDS kind_of text p=0 f=0 s=0 verdict
+    shift 3
+    [[ $name =~ ${ONLY:-.} ]] || return 0
+    log=$LOGS/${name//[^a-z0-9]/-}.log
+    if [[ -t 2 ]]; then progress "$name ..."; fi
+    timeout -k 15 "$limit_s" "$@" >"$log" 2>&1 </dev/null &
+    child=$!
+    wait "$child" || status=$?
+    child=''
+    while read -r kind_of text; do
+        case $kind_of in
+        N) read -r p f s <<<"$text" ;;
+        F) failures+=("$name: $text") ;;
+        S) skips+=("$name: $text") ;;
+        esac
+    done < <(count "$log")
+    if ((status == 124 || status == 137)); then
+        f=$((f + 1))
+        failures+=("$name: did not end within $limit_s s (${log#"$ROOT"/})")
+    elif ((status != 0 && f == 0)); then
+        f=1
+        failures+=("$name: ended with status $status (${log#"$ROOT"/})")
+    elif ((status == 0 && p + f + s == 0)); then
+        if [[ $kind == plain ]]; then
+            p=1
+        else
+            f=1
+            failures+=("$name: counted no test (${log#"$ROOT"/})")
+        fi
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    progress_end
+    verdict=${GREEN}ok${PLAIN}
+    if ((f > 0)); then verdict=${RED}FAILED${PLAIN}; fi
+    printf '%5d s  %-40s %s %s\n' $((SECONDS - began)) "$name" "$verdict" \
+        "$(summary "$p" "$f" "$s" "$kind")"
+    if ((status != 0 && f == 1)) && [[ $kind == plain ]]; then excerpt "$log"; fi
+}
+
+# The lines of a log that say what is wrong, at most 15; failing those, its end.
+excerpt() {
+    { grep -iE 'error|warning|not ' "$1" || tail -n 15 "$1"; } | head -n 15 | cut -c 1-160 |
+        sed 's/^/           | /'
+}
+
+summary() {
+    [[ $4 == counts ]] || return 0
+    printf '%d passed' "$1"
+    if (($2 > 0)); then printf ', %d failed' "$2"; fi
+    if (($3 > 0)); then printf ', %d skipped' "$3"; fi
+}
+
+# shellcheck disable=SC2317 # reached through on_exit
+end_child() { if [[ -n $child ]]; then kill -TERM "$child"; wait "$child"; fi; }
+
+# ---------------------------------------------------------------------------- what the steps run
+
+# gcc 12's ThreadSanitizer cannot place its shadow memory under a kernel that randomises more bits.
+without_aslr() {
+    local bits
+    bits=$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)
+    if [[ $1 == tsan ]] && ((bits > 28)) && setarch "$(uname -m)" -R true 2>/dev/null; then
+        printf '%s\n' setarch "$(uname -m)" -R
+    fi
+}
+
+# run_programs MODE PROGRAM..: Check programs, one after the other, whatever each says. One that
+# ends badly without saying which test failed (a crash, a sanitizer) is a failure of its own.
+run_programs() {
+    local mode=$1 program out status bad=0 prefix
+    shift
+    mapfile -t prefix < <(without_aslr "$mode")
+    for program in "$@"; do
+        status=0
+        say "# $program"
+        out=$("${prefix[@]}" timeout -k 5 "$TEST_S" "$program" 2>&1) || status=$?
+        printf '%s\n' "$out"
+        if ! grep -qE '^[0-9]+%: Checks: [1-9]' <<<"$out"; then
+            say "not ok $program: ended with status $status, having counted no test"
+        elif ((status != 0)) && grep -qE '^100%' <<<"$out"; then
+            say "not ok $program: every test passed, and yet status $status (a sanitizer?)"
+        fi
+        ((status == 0)) || bad=1
+    done
+    return "$bad"
+}
+
+# A test script prints its own lines.
+run_scripts() {
+    local script status bad=0
+    for script in "$@"; do
+        status=0
+        say "# $script"
+        timeout -k 15 "$HARNESS_S" "$script" 2>&1 | tee "$LOGS/.script" || status=$?
+        ((status == 0)) || bad=1
+        if ! grep -qE '^(ok|not ok|skip) ' "$LOGS/.script" ||
+            { ((status != 0)) && ! grep -q '^not ok ' "$LOGS/.script"; }; then
+            say "not ok $script: ended with status $status"
+        fi
+    done
+    return "$bad"
+}
+
+phases() { (cd "$ROOT" && for dir in phase[0-8]; do say "${dir#phase}"; done); }
+
+programs() {
+    local mode=$1 dir=$2 source
+    for source in "$ROOT/$dir"/test_*.c; do
+        [[ ! -e $source ]] || say "build/$mode/tests/$(basename "$source" .c)"
+    done
+}
+
+with_database() {
+    local name=$1
+    if [[ -z $PG_DIR ]]; then postgres_start check; fi
+    TEST_DATABASE_URL=$(postgres_database "$name")
+    export TEST_DATABASE_URL
+}
+
+# ---------------------------------------------------------------------------------- step groups
+
+# `timeout` cannot run a function: steps that need one call this script itself.
+build_step() { step "build $1" "$BUILD_S" plain make -j2 MODE="$1" all tests; }
+
+unit_step() {
+    local mode=$1 list
+    mapfile -t list < <(programs "$mode" common/tests)
+    with_database "unit_$mode"
+    step "unit tests $mode" "$UNIT_S" counts bash "$ROOT/harness/check.sh" programs "$mode" "${list[@]}"
+}
+
+harness_steps() {
+    local list
+    mapfile -t list < <(programs release harness/tests)
+    with_database harness
+    step "harness programs" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" programs release "${list[@]}"
+    mapfile -t list < <(find "$ROOT/harness/tests" -name 'test_*.sh' | sort)
+    step "harness scripts" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" scripts "${list[@]}"
+}
+
+contract_step() {
+    local prefix
+    mapfile -t prefix < <(without_aslr "$2")
+    step "contract phase $1 $2" "$CONTRACT_S" counts "${prefix[@]}" bash "$ROOT/harness/contract/run.sh" "$1" "$2"
+}
+
+scenario_step() {
+    [[ -x $ROOT/harness/scenarios-check.sh ]] || return 0
+    step "scenarios${1:+ phase $1}" "$SCENARIOS_S" counts "$ROOT/harness/scenarios-check.sh" "$@"
+}
+
+static_steps() {
+    step "guards" "$LINT_S" counts "$ROOT/harness/guards.sh"
+    step "openapi.yaml" "$LINT_S" plain "$ROOT/build/venv/bin/openapi-spec-validator" \
+        "$ROOT/harness/contract/openapi.yaml"
+}
+
+lint_steps() {
+    local tool
+    for tool in format shell cppcheck tidy analyzer; do
+        step "lint $tool" "$LINT_S" plain "$ROOT/harness/lint.sh" "$tool"
+    done
+}
+
+run_quick() {
+    local n
+    build_step release
+    static_steps
+    unit_step release
+    for n in $(phases); do contract_step "$n" release; done
+}
+
+run_all() {
+    local n mode
+    run_quick
+    lint_steps
+    step "build clang" "$BUILD_S" plain make -j2 CC=clang all tests
+    harness_steps
+    for mode in asan tsan; do
+        build_step "$mode"
+        unit_step "$mode"
+        for n in $(phases); do contract_step "$n" "$mode"; done
+    done
+    scenario_step
+}
+
+run_phase() {
+    local mode
+    for mode in release asan tsan; do
+        build_step "$mode"
+        contract_step "$1" "$mode"
+    done
+    scenario_step "$1"
+}
+
+closing() {
+    local line
+    say ""
+    for line in "${failures[@]}"; do say "${RED}failed${PLAIN}   $line"; done
+    for line in "${skips[@]}"; do say "${YELLOW}skipped${PLAIN}  $line"; done
+    printf '%d s. Logs: build/check/\n' "$SECONDS"
+    say "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0 && passed > 0)) || exit 1
+}
+
+# ----------------------------------------------------------------------------------------- main
+
+cd "$ROOT"
+what=${1-}
+case $what in
+programs)
+    run_programs "${@:2}"
+    exit
+    ;;
+scripts)
+    run_scripts "${@:2}"
+    exit
+    ;;
+all | quick | long) ;;
+phase)
+    [[ -d phase${2-x} ]] || die "there is no phase ${2-}: this checkout has" phase[0-8]
+    ;;
+*) usage "usage: harness/check.sh all|quick|long, or phase N" ;;
+esac
+
+harness/setup.sh tier1 test
+mkdir -p "$LOGS"
+# As nobody's sub-make. WERROR stands in the environment for the makes that the steps call as well:
+# with other flags each would build everything anew.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+export WERROR=-Werror CK_FORK=no
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+on_exit end_child
+case $what in
+quick) run_quick ;;
+all) run_all ;;
+long)
+    export CHECK_LONG=1
+    run_all
+    ;;
+phase) run_phase "$2" ;;
+esac
+closing
