@@ -36,4 +36,7 @@ headers '<'
 say ""
 json "$dir/reply"
 
-[[ $1 != 0 ]] || say "" "Phase 0 only shows what is for sale; orders come with phase 1: make run-1"
+if [[ $1 == 0 ]]; then
+    say ""
+    say "Phase 0 only shows what is for sale; orders come with phase 1: make run-1"
+fi

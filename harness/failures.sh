@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
-# failures: lists the failure modes of failure-modes.tsv and the script that shows each.
+# failures: the failure modes of failure-modes.tsv, what each shows, where, and the script to see it.
 #
 #   harness/failures.sh        (make failures)
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/verdict.sh
+source "$ROOT/harness/lib/verdict.sh"
 
-while IFS=$'\t' read -r mode script measure present _; do
-    [[ $mode != \#* && -n $mode ]] || continue
-    printf '%s%s%s\n    ./harness/%s\n' "$BOLD" "$mode" "$PLAIN" "$script"
-    printf '    measured: %s\n    present in phase %s\n\n' "$measure" "$present"
-done <"$ROOT/harness/failure-modes.tsv"
-say "Each takes targets: ./harness/overload.sh 0 1 runs two phases under the same load; --help says more."
+while IFS=$'\t' read -r mode shows script measured present na; do
+    if [[ $shows == "$mode" ]]; then shows=''; fi
+    say "$BOLD$mode$PLAIN${shows:+: $shows}"
+    say "    ./harness/$script ${present%%[- ]*}"
+    fold -s -w 66 <<<"$measured" | sed '1s/^/    measured  /; 2,$s/^/              /'
+    case $na in
+    -) say "    present   in phase $present" ;;
+    *) say "    present   in phase $present, not asked of $na" ;;
+    esac
+    say ""
+done < <(verdict_rows "")
+say "Each takes several targets: ./harness/overload.sh 1 work/phase1 compares; --help says more."

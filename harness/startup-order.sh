@@ -9,7 +9,6 @@ scenario_begin startup-order "Five starts: Postgres first, late by up to 2 s, bo
 
 ROUNDS=5
 SERVE_S=8 # after Postgres is up; the server looks for it at most every 2 s
-RANDOM=$SEED
 
 for target in "${TARGETS[@]}"; do
     scenario_target "$target" prepare || continue
@@ -18,6 +17,7 @@ for target in "${TARGETS[@]}"; do
         continue
     fi
     served=0 late=0 words=''
+    RANDOM=$SEED # the same delays for every target
     for ((round = 1; round <= ROUNDS; round++)); do
         case $round in
         1) delay=none what="Postgres first" ;;
@@ -38,14 +38,14 @@ for target in "${TARGETS[@]}"; do
             served=$((served + 1))
             target_stop
         else
-            words=$(target_last_words | jq -r '.error // .event' 2>/dev/null || :)
+            words=$(target_last_words | jq -r '(.error // .event)[:60]' 2>/dev/null || :)
             target_kill
         fi
     done
     figure "started while Postgres was down" "$late" "of $ROUNDS"
     figure "served once Postgres was up" "$served" "of $ROUNDS"
     verdict "start-up order" "$(verdict_rule "$served" "< $ROUNDS")" \
-        "It ends when Postgres is not there yet (\"$words\"): whoever starts the machine must know the order." \
+        "It ends when Postgres is not there yet (\"$words...\"): whoever starts the machine must know the order." \
         "It asks for Postgres again and again, and listens once that is there: any order will do."
 done
 scenario_end

@@ -6,6 +6,7 @@
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
 #   load_race LABEL CLIENTS SECONDS       as load_closed; writes LOAD_JOURNAL, leaves the database alone
+#   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
 #   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
@@ -82,6 +83,12 @@ load_open() {
 load_race() {
     progress "$(target_name): $2 clients for $3 s"
     _load_begin "$1" "$3" --clients "$2" --journal "$RUN/$(target_slug).$1.journal"
+    _load_end
+}
+
+load_crowd() {
+    progress "$(target_name): the crowd comes, for $3 s"
+    LOAD_WARMUP_S=0 _load_begin "$1" "$3" --flash "$2" --journal "$RUN/$(target_slug).$1.journal"
     _load_end
 }
 

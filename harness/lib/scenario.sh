@@ -9,7 +9,7 @@
 #         verdict "collapse" PRESENT "what it means if PRESENT" "if ABSENT" ["if INCONCLUSIVE"]
 #         target_stop
 #     done
-#     scenario_end
+#     scenario_end          # scripts without a failure mode end with scenario_finish STATUS TEXT
 #
 # SEED, RATE, DURATION and CLIENTS come from the environment; a script says in its comment which of
 # them it uses, and --help prints that comment. RUN is the run's directory, build/runs/<time>-<name>.
@@ -128,15 +128,17 @@ _scenario_all() {
 # Starts the target, or with "prepare" leaves that to the script: all but target_spawn is done.
 # Status 1: nothing can be measured here, and the verdicts say why.
 scenario_target() {
-    local mode applies=''
+    local mode rows=0 applies=0
     progress_end
     target_parse "$1"
-    say "" "${BOLD}$(target_name)${PLAIN}"
+    say ""
+    say "${BOLD}$(target_name)${PLAIN}"
     DOUBT=''
     while IFS=$'\t' read -r mode _; do
-        [[ $(verdict_expected "$mode" "$TARGET") == n/a ]] || applies=1
+        rows=$((rows + 1))
+        [[ $(verdict_expected "$mode" "$TARGET") == n/a ]] || applies=$((applies + 1))
     done < <(verdict_rows "$SCENARIO.sh")
-    if [[ -z $applies ]]; then
+    if ((rows > 0 && applies == 0)); then
         _scenario_all n/a "This does not apply to phase ${TARGET%%,*}."
         return 1
     fi
@@ -199,15 +201,17 @@ _scenario_table() {
             !($2 in row) { row[$2] = ++rows; label[rows] = $2 }
             { cell[$2, column[$1]] = $3 }
             END {
-                printf "%-44.44s", ""
-                for (c = 1; c <= columns; c++) printf "  %16.16s", name[c]
+                left = columns > 2 ? 33 : 44
+                wide = columns > 2 ? 13 : 15
+                printf "%-*.*s", left, left, ""
+                for (c = 1; c <= columns; c++) printf "  %*.*s", wide, wide, name[c]
                 print ""
                 for (r = 1; r <= rows; r++) {
-                    printf "%-44.44s", label[r]
+                    printf "%-*.*s", left, left, label[r]
                     for (c = 1; c <= columns; c++) {
                         v = cell[label[r], c]
                         if (v ~ /^[0-9]*[.][0-9]+$/) v = sprintf("%.*f", (v >= 100 ? 0 : v >= 10 ? 1 : 2), v)
-                        printf "  %16.16s", v
+                        printf "  %*.*s", wide, wide, v
                     }
                     print ""
                 }
@@ -229,9 +233,18 @@ _scenario_summary() {
          exit_status: $status}' >"$RUN/summary.json"
 }
 
+# Declared failure modes decide.
 scenario_end() {
-    local status
-    status=$(cut -f 1,2 "$RUN/verdicts.tsv" | verdict_status)
+    case $(cut -f 1,2 "$RUN/verdicts.tsv" | verdict_status) in
+    0) scenario_finish 0 "As declared." ;;
+    1) scenario_finish 1 "Not as harness/failure-modes.tsv declares." ;;
+    *) scenario_finish 2 "Inconclusive: nothing is proved. Again, on a quieter machine or with a longer DURATION?" ;;
+    esac
+}
+
+# scenario_finish STATUS TEXT: the closing lines; ends the script.
+scenario_finish() {
+    local colours=("$GREEN" "$RED" "$YELLOW")
     progress_end
     say ""
     if ((${#TARGETS[@]} > 1)); then
@@ -239,12 +252,8 @@ scenario_end() {
         say ""
     fi
     _scenario_command >"$RUN/command"
-    _scenario_summary "$status"
-    case $status in
-    0) say "${GREEN}As declared.${PLAIN}" ;;
-    1) say "${RED}Not as harness/failure-modes.tsv declares.${PLAIN}" ;;
-    2) say "${YELLOW}Inconclusive: nothing is proved; run it again, on a quieter machine or with a longer DURATION.${PLAIN}" ;;
-    esac
+    _scenario_summary "$1"
+    say "${colours[$1]}$2$PLAIN"
     say "${DIM}kept: ${RUN#"$ROOT"/}   again: $(<"$RUN/command")${PLAIN}"
-    exit "$status"
+    exit "$1"
 }

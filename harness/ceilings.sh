@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# ceilings: what the database alone can do with a phase's own statements, and what the phase makes
+# of it.
+#
+# pgbench runs harness/ceilings/phaseN.sql (prepared) at the same numbers of clients as the server,
+# in turn. At 16 clients and with DB_POOL=16 phase 1 is to reach 0.7 of it, as the median of 5 pairs.
+# CLIENTS: the numbers measured once beside that ("1 4 64"). DURATION: seconds of a window (1.5).
+set -- "${@:-1,DB_POOL=16}"
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/lib/scenario.sh"
+scenario_begin ceilings "The server and pgbench in turn, with the same statements." 45 90 "$@"
+
+WINDOW=${DURATION:-1.5}
+read -ra COUNTS <<<"${CLIENTS:-1 4 64}"
+GATED=16 # clients
+PAIRS=5
+REACHED=0.7
+PGBENCH=$(command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+
+# pgbench_rate CLIENTS: its transactions per second.
+pgbench_rate() {
+    load_stock "$LOAD_UNITS"
+    progress "pgbench: $1 clients for $WINDOW s"
+    "$PGBENCH" -n -M prepared -c "$1" -j 2 -T "$(calc "int($WINDOW + 0.5)")" -f "$statements" "$TARGET_DB" \
+        >"$RUN/pgbench.log" 2>&1 || die "pgbench failed: $(tail -n 1 "$RUN/pgbench.log")"
+    awk '/^tps = / { print $3 }' "$RUN/pgbench.log"
+}
+# pair CLIENTS: a line "clients|server/s|pgbench/s|ratio" in the table.
+pair() {
+    local tps
+    load_stock "$LOAD_UNITS"
+    load_closed "server-$1" "$1" "$WINDOW"
+    load_trust 50
+    tps=$(pgbench_rate "$1")
+    printf '%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$tps" "$(calc "$LOAD_CONFIRMED_S / $tps")" >>"$table"
+}
+
+worst=0
+for target in "${TARGETS[@]}"; do
+    scenario_target "$target"
+    statements=$ROOT/harness/ceilings/${TARGET_DIR##*/}.sql
+    [[ -r $statements ]] || die "there are no statements for $TARGET in harness/ceilings"
+    table=$RUN/$(target_slug).pairs
+    for clients in "${COUNTS[@]}"; do pair "$clients"; done
+    for ((i = 1; i <= PAIRS; i++)); do pair "$GATED"; done
+    progress_end
+    printf '  %7s %12s %12s %16s\n' clients server/s pgbench/s server/pgbench
+    awk -F '|' '{ printf "  %7d %12.0f %12.0f %16.2f\n", $1, $2, $3, $4 }' "$table"
+    ratio=$(grep "^$GATED|" "$table" | column 4 | median)
+    figure "server/pgbench at $GATED clients (median of $PAIRS)" "$ratio" "at least $REACHED"
+    status=$(case $(verdict_rule "$ratio" ">= $REACHED") in PRESENT) echo 0 ;; ABSENT) echo 1 ;; *) echo 2 ;; esac)
+    if [[ -n $DOUBT ]]; then status=2; fi
+    if ((worst != 1 && status != 0)); then worst=$status; fi
+    target_stop
+done
+TEXTS=("The server reaches at least $REACHED of what the database can do." "The server stays below $REACHED of what the database can do."
+    "Inconclusive: ${DOUBT-}.")
+scenario_finish "$worst" "${TEXTS[worst]}"

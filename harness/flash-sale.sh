@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# flash-sale: a real one. The doors open on 1000 units, the crowd comes at once and thins out.
+#
+# Every buyer clicks once; what each was told goes to a journal, and when all is sold the audit holds
+# the journal against the database. RATE: orders/s at the peak (1200). DURATION: seconds (6).
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/lib/scenario.sh"
+scenario_begin flash-sale "1000 units, a crowd, and the audit afterwards." 12 24 "$@"
+
+STOCK=1000
+PEAK=${RATE:-1200}
+LAST_S=${DURATION:-6}
+
+worst=0
+for target in "${TARGETS[@]}"; do
+    scenario_target "$target" || continue
+    load_stock "$STOCK"
+    load_crowd crowd "$PEAK:50:1.5" "$LAST_S"
+    status=0
+    "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 \
+        --json "$RUN/$(target_slug).audit.json" >"$RUN/$(target_slug).audit" 2>&1 || status=$?
+    figure "buyers" "$(load_get .orders.count)" ""
+    figure "confirmed" "$(load_get '.orders.codes["201"]')" "orders"
+    figure "sold out (409)" "$(load_get '.orders.problems.sold_out')" "orders"
+    figure "p50 of a confirmed order" "$(load_get .orders.accept_ms.p50)" "ms"
+    figure "p99 of a confirmed order" "$(load_get .orders.accept_ms.p99)" "ms"
+    figure "units left in the database" "$(target_sql 'SELECT stock_left FROM audit_sales WHERE sale_id = 1')" "of $STOCK"
+    progress_end
+    say "$(grep -v '^$' "$RUN/$(target_slug).audit" | sed 's/^/  /')"
+    if ((worst != 1 && status != 0)); then worst=$status; fi
+    target_stop
+done
+TEXTS=("The audit passes." "The audit fails." "The audit cannot say.")
+scenario_finish "$worst" "${TEXTS[worst]}"

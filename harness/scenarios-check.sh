@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# scenarios-check: every boundary cell of failure-modes.tsv, measured: of each failure mode the last
+# phase (or variant) that has it and the first that has not.
+#
+#   harness/scenarios-check.sh [N]      with N: the cells of phase N only
+#
+# Prints "ok NAME", "not ok NAME: why" or "skip NAME: inconclusive: why" per cell and script. A run
+# that proves nothing is repeated up to twice, with longer windows; a wrong verdict fails at once.
+# The output of each run is kept in build/runs/.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/verdict.sh
+source "$ROOT/harness/lib/verdict.sh"
+
+WINDOWS_S=(1.5 3 6) # DURATION of the first run, of the second, of the third
+only=${1-}
+[[ $only =~ ^[0-8]?$ ]] || usage "usage: harness/scenarios-check.sh [phase]"
+cd "$ROOT"
+read -ra phases < <(printf '%s\n' phase[0-8] | sed 's/phase//' | tr '\n' ' ')
+mkdir -p build/runs
+output=$(mktemp build/runs/check.XXXXXX)
+on_exit rm -f "$ROOT/$output"
+
+# The verdicts that went the wrong way, or that prove nothing: "collapse is ABSENT; ..."
+blame() {
+    local run
+    run=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$output")
+    [[ -r $run/summary.json ]] || { tail -n 1 "$output"; return 0; }
+    jq -r '[.verdicts[] | select(.verdict != .declared) | "\(.failure_mode) is \(.verdict): \(.reason)"] | join("; ")' "$run/summary.json"
+}
+
+passed=0 failed=0 skipped=0
+while IFS=$'\t' read -r script target <&3; do
+    [[ -z $only || ${target%%,*} == "$only" ]] || continue
+    name="${script%.sh} $target"
+    for seconds in "${WINDOWS_S[@]}"; do
+        status=0
+        NO_COLOR=1 DURATION=$seconds "harness/$script" "$target" >"$output" 2>&1 </dev/null || status=$?
+        [[ $status == 2 ]] || break
+    done
+    case $status in
+    0) passed=$((passed + 1)) && say "ok $name" ;;
+    2) skipped=$((skipped + 1)) && say "skip $name: inconclusive ${#WINDOWS_S[@]} times: $(blame)" ;;
+    130 | 143) exit "$status" ;;
+    *) failed=$((failed + 1)) && say "not ok $name: $(blame)" ;;
+    esac
+done 3< <(verdict_cells "${phases[@]}")
+say "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
