@@ -132,9 +132,7 @@ static enum status judge_error(struct pg *pg, const PGresult *result)
 
 static enum status set_silent(struct pg *pg)
 {
-    pg->broken = true;
-    pg->unanswered = true;
-    set_error(pg, "", "the database did not answer within the statement timeout and the grace");
+    (void)set_lost(pg, "no answer from the database within the statement timeout and the grace");
     return ST_TIMEOUT;
 }
 
@@ -241,6 +239,9 @@ enum status pg_begin(struct pg *pg)
 
 enum status pg_rollback(struct pg *pg)
 {
+    if (pg == NULL) {
+        return ST_OK; /* an out: label whose acquire failed */
+    }
     if (is_broken(pg)) {
         return refuse(pg); /* the server rolls back by itself once it sees the connection gone */
     }
@@ -305,10 +306,16 @@ static enum status prepare_once(struct pg *pg, const struct pg_statement *statem
     return status;
 }
 
+/* A lone statement whose answer is lost may have committed; if it only reads, nobody cares. */
+static bool may_write(const struct pg_statement *statement)
+{
+    return strncmp(statement->sql, "SELECT ", strlen("SELECT ")) != 0;
+}
+
 static enum status execute(struct pg *pg, const struct pg_statement *statement,
                            const char *const *values, PGresult **good)
 {
-    bool commits = PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
+    bool commits = PQtransactionStatus(pg->conn) == PQTRANS_IDLE && may_write(statement);
     open_exchange(pg);
     int sent =
         PQsendQueryPrepared(pg->conn, statement->name, statement->params, values, NULL, NULL, 0);

@@ -74,7 +74,7 @@ MUST_USE enum status pg_commit(struct pg *pg);
  * ST_OK: *result is the caller's to PQclear (result may be NULL: rows are thrown away). Otherwise
  * *result is NULL. A failed statement inside a transaction leaves the transaction to be rolled
  * back. Outside a transaction a statement commits by itself, so there ST_UNKNOWN is possible as for
- * pg_commit; for one that only reads it means no more than ST_RETRY. Blocks as said above. */
+ * pg_commit, unless its text begins with SELECT, which must then only read. Blocks as said above. */
 MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
                             const char *const *values, PGresult **result);
 
