@@ -42,12 +42,14 @@ on_exit rm -f "$ROOT/$run"
 next_commands() {
     printf '\n%sphase %s serves on %s%s; Ctrl-C ends it and its database. In another terminal:\n\n' \
         "$BOLD" "$n" "$url" "$PLAIN"
+    local at=''
+    [[ $port == $((8000 + n)) ]] || at="PORT=$port "
     say "    curl -s $url/sales/1"
     if ((n < 2)); then say "    curl -s '$url/debug/sleep?ms=3000'"; fi
     if ((n > 0)); then
-        say "    PORT=$port ./harness/buy.sh $n"
+        say "    $at./harness/buy.sh $n"
     fi
-    say "    PORT=$port make psql-$n"
+    say "    ${at}make psql-$n"
     say "    cat phase$n/README.md"
     say ""
 }
@@ -55,7 +57,7 @@ next_commands() {
 # Until it serves or has ended; in the second case it has said why.
 for ((tenths = 0; tenths < READY_S * 10; tenths++)); do
     kill -0 "$server" 2>/dev/null || break
-    if curl -fs -o /dev/null --max-time 1 "$url/health"; then
+    if curl -fs -o /dev/null --max-time 1 "$url/health" && kill -0 "$server" 2>/dev/null; then
         next_commands
         break
     fi
