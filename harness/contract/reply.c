@@ -135,12 +135,12 @@ ssize_t reply_parse(const char *bytes, size_t length, bool to_head, struct reply
     if (head <= 0 || out->status < 200) {
         return head;
     }
+    if (to_head) { /* a Content-Length is allowed here, and not needed */
+        return head;
+    }
     ssize_t body = announced_length(out);
     if (body < 0) {
         return -1;
-    }
-    if (to_head) {
-        return head;
     }
     if ((size_t)head + (size_t)body > length) {
         return 0;

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# test_conform.sh: conform.py sees what it should. Good exchanges pass; each is then broken in one
+# place, and must be called not allowed for that reason. Prints `ok NAME` or `not ok NAME` per case;
+# exit status 0 if all are ok. Needs python3 with yaml and jsonschema, no server and no database.
+set -euo pipefail
+shopt -s lastpipe # what a pipe ends in runs here, so that it can count
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+id=7d9f2c4e-8a41-4c0b-9d6e-2f5b1a3c7e90
+order=0f8fad5b-d9cb-469f-a165-70867728950e
+passed=0
+failed=0
+
+# exchange METHOD PATH STATUS TYPE BODY [HEADERS]: one recorded line; METHOD and PATH are JSON.
+exchange() {
+    local body=${5//\\/\\\\}
+    printf '{"test":"t","method":%s,"path":%s,"request_headers":{},"status":%s,"headers":[%s["Content-Type","%s"],["X-Request-Id","%s"]],"body":"%s"}\n' \
+        "$1" "$2" "$3" "${6-}" "$4" "$id" "${body//\"/\\\"}"
+}
+
+# problem STATUS CODE: the body of a problem.
+problem() {
+    printf '{"type":"about:blank","title":"T","status":%s,"code":"%s","detail":"D","request_id":"%s"}' \
+        "$1" "$2" "$id"
+}
+
+# judge NAME PHASE EXPECTED PATTERN: the exchanges on standard input get the exit status EXPECTED, and
+# PATTERN is in what is said about them.
+judge() {
+    local name=$1 phase=$2 expected=$3 pattern=$4 status=0
+    cat >"$dir/exchanges"
+    python3 "$here/conform.py" "$here/openapi.yaml" "$dir/exchanges" --phase "$phase" \
+        >"$dir/out" 2>&1 || status=$?
+    if ((status == expected)) && grep -q -- "$pattern" "$dir/out"; then
+        printf 'ok %s\n' "$name"
+        passed=$((passed + 1))
+    else
+        printf 'not ok %s: exit status %d, not %d, or no "%s" in:\n' "$name" "$status" "$expected" \
+            "$pattern"
+        sed 's/^/    /' "$dir/out"
+        failed=$((failed + 1))
+    fi
+}
+
+allowed() { judge "$1" "$2" 0 "1 exchanges, 1 allowed"; }
+refused() { judge "$1" "$2" 1 "$3"; }
+
+json=application/json
+ill=application/problem+json
+sale='{"id":1,"name":"Phone","price_cents":19900,"stock_total":10,"stock_left":9,"per_user_limit":2,"starts_at":"2026-01-01T00:00:00Z","ends_at":"2036-01-01T00:00:00Z"}'
+confirmed="{\"order_id\":\"$order\",\"status\":\"confirmed\",\"status_url\":\"/orders/$order\"}"
+accepted="{\"order_id\":\"$order\",\"status\":\"pending\",\"status_url\":\"/orders/$order\",\"durability\":\"memory\"}"
+state="{\"order_id\":\"$order\",\"sale_id\":1,\"user_id\":7,\"quantity\":1,\"status\":\"confirmed\",\"reason\":null}"
+timing='["Server-Timing","validation;dur=0.1"],'
+retry='["Retry-After","1"],'
+allow='["Allow","GET"],'
+
+get_sale() { exchange '"GET"' '"/sales/1"' 200 "$json" "$sale"; }
+post() { exchange '"POST"' '"/orders"' "$@"; }
+
+get_sale | allowed "a sale" 0
+exchange '"GET"' '"/health?x=1"' 200 "$json" '{"status":"ok"}' | allowed "a query" 0
+post 201 "$json" "$confirmed" '["Location","/orders/'$order'"],' | allowed "a confirmed order" 1
+post 202 "$json" "$accepted" "$timing" | allowed "an accepted order" 4
+exchange '"GET"' "\"/orders/$order\"" 200 "$json" "$state" | allowed "an order's state" 1
+exchange '"GET"' '"/nothing"' 404 "$ill" "$(problem 404 not_found)" | allowed "an undeclared path" 1
+exchange '"GET"' "\"/orders/$order\"" 404 "$ill" "$(problem 404 not_found)" |
+    allowed "a path that the phase does not have yet" 0
+exchange '"PUT"' '"/health"' 405 "$ill" "$(problem 405 method_not_allowed)" "$allow" |
+    allowed "an undeclared method" 1
+exchange '"HEAD"' '"/health"' 405 "$ill" '' "$allow" | allowed "HEAD without a body" 1
+exchange null null 400 "$ill" "$(problem 400 bad_request)" | allowed "bytes that are no request" 0
+post 503 "$ill" "$(problem 503 overloaded)" "$retry" | allowed "overload" 1
+
+judge "no exchange at all" 0 1 "no exchange" </dev/null
+printf 'junk\n' | judge "a line that is not JSON" 0 1 "not a JSON object"
+get_sale | sed 's/"method":"GET"/"method":"PUT"/' | refused "200 for an undeclared method" 0 "not listed"
+get_sale | sed 's#/sales/1#/sails/1#' | refused "200 for an undeclared path" 0 "not listed"
+get_sale | sed 's/"status":200/"status":418/' | refused "a status that is not listed" 0 "418 is not"
+get_sale | sed 's#application/json#text/html#' | refused "another content type" 0 "content type"
+get_sale | sed 's/X-Request-Id/X-Other/' | refused "no request id" 0 "X-Request-Id is missing"
+get_sale | sed "s/$id/not-a-uuid/" | refused "a request id that is no UUID" 0 "X-Request-Id"
+get_sale | sed 's/\["X-Request-Id/["X-Request-Id","x"],&/' | refused "a header twice" 0 "twice"
+get_sale | sed 's/\\"stock_left\\":9,//' | refused "a field missing" 0 "stock_left"
+get_sale | sed 's/19900/199.5/' | refused "cents with a fraction" 0 "price_cents"
+get_sale | sed 's/19900/\\"19900\\"/' | refused "cents as a string" 0 "price_cents"
+get_sale | sed 's/2026-01-01T00:00:00Z/2026-01-01 00:00:00/' | refused "a time in another form" 0 "starts_at"
+get_sale | sed 's/00:00:00Z/00:00:00+01:00/' | refused "a time in another zone" 0 "starts_at"
+get_sale | sed 's/\\"id\\":1/\\"more\\":1,&/' | refused "a field too many" 0 "more"
+get_sale | sed 's/}"}$/"}/' | refused "a body that is no JSON" 0 "not JSON"
+get_sale | sed 's/"body":".*"}/"body_base64":"\/\/79"}/' | refused "a body that is not UTF-8" 0 "UTF-8"
+get_sale | refused "a later phase without its header" 2 "Server-Timing is missing"
+exchange '"GET"' '"/health"' 200 "$json" '{"status":"ok"}' "$timing" |
+    refused "a later phase's header" 1 "not of this phase"
+post 201 "$json" "$confirmed" | refused "an order in a phase without orders" 0 "not listed"
+post 201 "$json" "$confirmed" "$timing" | refused "201 in a phase of 202" 4 "201 is not"
+post 202 "$json" "$accepted" | refused "202 in a phase of 201" 1 "202 is not"
+post 503 "$ill" "$(problem 503 queue_full)" "$retry" | refused "a later phase's code" 1 "queue_full"
+post 503 "$ill" "$(problem 503 outcome_unknown)" "$timing$retry" |
+    refused "a code that the phase has no more" 4 "outcome_unknown"
+post 503 "$ill" "$(problem 503 overloaded)" | refused "503 without Retry-After" 1 "Retry-After is missing"
+post 400 "$ill" "$(problem 400 sold_out)" | refused "a code of another status" 1 "sold_out"
+post 400 "$ill" "$(problem 409 invalid_json)" | refused "a problem of another status" 1 "body: status"
+post 400 "$json" "$(problem 400 invalid_json)" | refused "a problem as plain JSON" 1 "content type"
+exchange '"GET"' '"/sales/1"' 404 "$ill" "$(problem 404 not_found)" |
+    refused "a declared path as if it were not there" 1 "not_found"
+exchange '"PUT"' '"/health"' 405 "$ill" "$(problem 405 method_not_allowed)" |
+    refused "405 without Allow" 1 "Allow is missing"
+exchange '"HEAD"' '"/health"' 405 "$ill" "$(problem 405 method_not_allowed)" "$allow" |
+    refused "HEAD with a body" 1 "HEAD has a body"
+exchange null null 200 "$json" '{"status":"ok"}' | refused "200 for no request" 0 "200 is not"
+exchange '"GET"' '"/metrics"' 200 "text/plain" "x 1" "$timing" |
+    refused "an admin path on the public listener" 2 "not listed"
+exchange '"GET"' '"/debug/sleep?ms=0"' 200 "$json" '{"slept_ms":0}' "$timing" |
+    refused "a path that the phase has no more" 2 "not listed"
+
+printf 'test_conform: %d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
