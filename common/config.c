@@ -44,7 +44,7 @@ static bool parse_int(const char *text, int64_t *out)
 static void copy_printable(const char *value, char out[SHOWN_VALUE_SIZE])
 {
     size_t used = 0;
-    for (; value[used] != '\0' && used < SHOWN_VALUE_SIZE - 1; used++) {
+    for (; used < SHOWN_VALUE_SIZE - 1 && value[used] != '\0'; used++) {
         bool printable = value[used] >= ' ' && value[used] <= '~';
         out[used] = '?';
         if (printable) {

@@ -19,8 +19,8 @@ static const char NUMBER_CHARACTERS[] = "0123456789+-.eE";
 
 bool json_scan_is_at(const struct json_scan *s, const char *characters)
 {
-    /* memchr, not strchr: the text may hold NUL, which strchr finds in every string. */
-    return s->at < s->end && memchr(characters, *s->at, strlen(characters)) != NULL;
+    /* The text may hold NUL, which strchr finds at the end of every string. */
+    return s->at < s->end && *s->at != '\0' && strchr(characters, *s->at) != NULL;
 }
 
 static bool take(struct json_scan *s, char c)
