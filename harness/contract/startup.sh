@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# startup: a server that cannot start says why in one clear line and ends with status 1, at once.
+# Sourced by run.sh; startup_tests PHASE URI SCHEMA_DIR is the whole of it.
+#
+# "One clear line": exactly one line of level error, and it names what is wrong. "At once": it does
+# not wait DB_WAIT_MS for what waiting cannot mend. Afterwards nothing listens on its port.
+
+AT_ONCE_S=8 # a sanitized server on a busy machine; DB_WAIT_MS is 30 s where it must not be waited for
+
+# refuses NAME PATTERN VAR=value...: starts it with these and a free port, and judges its end.
+refuses() {
+    local name=$1 pattern=$2 why='' errors began=$SECONDS
+    shift 2
+    find_port
+    server_spawn PORT="$PORT_FREE" DB_WAIT_MS=30000 "$@"
+    server_wait "$AT_ONCE_S"
+    errors=$(grep -c '"level":"error"' "$SERVER_LOG") || :
+    if ((SERVER_STATUS != 1)); then
+        why="exit status $SERVER_STATUS after $((SECONDS - began)) s: $(tail -n 1 "$SERVER_LOG")"
+    elif ((errors != 1)); then
+        why="$errors lines of level error: $(cut -c 1-300 "$SERVER_LOG" | tr '\n' ' ')"
+    elif ! grep '"level":"error"' "$SERVER_LOG" | grep -qE -- "$pattern"; then
+        why="no \"$pattern\" in $(grep '"level":"error"' "$SERVER_LOG")"
+    elif [[ -n $(server_complaints "$SERVER_LOG") ]]; then
+        why=$(server_complaints "$SERVER_LOG")
+    elif grep -q '"level":"error"' "$SERVER_LOG" && port_answers "$PORT_FREE"; then
+        why="something listens on port $PORT_FREE"
+    fi
+    verdict "$name" "$why"
+}
+
+# refuses_setting VAR=value: the line names the variable, and there is no other line.
+refuses_setting() {
+    local name="start with $1" why
+    find_port
+    server_spawn PORT="$PORT_FREE" DATABASE_URL="$URI" "$1"
+    server_wait "$AT_ONCE_S"
+    why=$(server_complaints "$SERVER_LOG")
+    if [[ $SERVER_STATUS != 1 ]]; then
+        why="exit status $SERVER_STATUS: $(tail -n 1 "$SERVER_LOG")"
+    elif [[ $(wc -l <"$SERVER_LOG") -ne 1 ]]; then
+        why="not one line: $(tr '\n' ' ' <"$SERVER_LOG")"
+    elif ! grep '"level":"error"' "$SERVER_LOG" | grep -q "${1%%=*}"; then
+        why="${1%%=*} is not named: $(cat "$SERVER_LOG")"
+    fi
+    verdict "$name" "$why"
+}
+
+startup_settings() {
+    local phase=$1 setting
+    for setting in PORT=abc PORT=0 PORT=-1 PORT=65536 PORT=99999 PORT=1e3 PORT=80x "PORT= 80" \
+        PORT=0x50 PORT=18446744073709551617 DB_POOL=-1 DB_POOL=0 DB_POOL=five DB_POOL=1.5 \
+        DB_POOL=99999 DB_POOL=99999999999999999999 DB_WAIT_MS=-1 DB_WAIT_MS=soon \
+        HTTP_THREADS=0 HTTP_THREADS=4097 HTTP_THREADS=many READ_TIMEOUT_MS=0 \
+        READ_TIMEOUT_MS=-1000 READ_TIMEOUT_MS=99999999; do
+        refuses_setting "$setting"
+    done
+    if ((phase >= 1)); then
+        for setting in DB_ACQUIRE_MS=0 DB_ACQUIRE_MS=-1 DB_ACQUIRE_MS=never; do
+            refuses_setting "$setting"
+        done
+    fi
+}
+
+startup_databases() {
+    local phase=$1 empty other
+    refuses "start without a database in reach" 'DATABASE_URL|database|server|connect' \
+        DATABASE_URL='postgresql:///x?host=/nonexistent' DB_WAIT_MS=500
+    refuses "start with the database's port closed" 'DATABASE_URL|database|server|connect' \
+        DATABASE_URL='postgresql://u:s3cret@127.0.0.1:1/x' DB_WAIT_MS=500
+    verdict "the password is not logged" "$(grep -m 1 s3cret "$SERVER_LOG" || :)"
+    refuses "start without waiting, DB_WAIT_MS=0" 'DATABASE_URL|database|server|connect' \
+        DATABASE_URL='postgresql:///x?host=/nonexistent' DB_WAIT_MS=0
+    refuses "start with a database that is not there" nowhere \
+        DATABASE_URL="${URI/${URI_NAME}/nowhere}"
+    refuses "start with a role that is not there" 'stranger|role|DATABASE_URL' \
+        DATABASE_URL="${URI/user=[a-z]*/user=stranger}"
+    empty=$(postgres_database empty)
+    refuses "start without a schema" 'sales.*schema.sql|schema.sql.*sales|schema.sql' \
+        DATABASE_URL="$empty"
+    if ((phase >= 1)); then
+        other=$(postgres_database other)
+        postgres_apply "$other" "$ROOT/phase0/schema.sql"
+        refuses "start with the schema of phase 0" 'orders' DATABASE_URL="$other"
+    fi
+}
+
+startup_listener() {
+    server_serve DATABASE_URL="$URI" DB_POOL=2
+    local first=$SERVER_PID first_log=$SERVER_LOG taken=$PORT_FREE why=''
+    refuses "start on a port in use" "$taken" DATABASE_URL="$URI" PORT="$taken"
+    SERVER_PID=$first SERVER_LOG=$first_log
+    ask /health || :
+    verdict "the first server serves on" "$(expect_status 200)"
+    server_kill
+    refuses "start on an address that is not ours" 'BIND|bind|address|192.0.2.1' \
+        DATABASE_URL="$URI" BIND=192.0.2.1
+    refuses "start on an address that is none" 'BIND|bind|address|999' \
+        DATABASE_URL="$URI" BIND=999.1.1.1
+}
+
+startup_tests() {
+    URI=$2
+    URI_NAME=contract
+    startup_settings "$1"
+    startup_databases "$1"
+    startup_listener
+}
