@@ -151,13 +151,19 @@ $(UNIT_TESTS): $(B)/tests/%: $(B)/common/tests/%.o $(LIB)
 $(HARNESS_TESTS): $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call note,link,$@)
-	$(Q)$(LINK) $< $(LIB) $(TEST_LIBS) -o $@
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(TEST_LIBS) $(PARSER_LIBS) -o $@
+
+# The tests of loadgen's parts are linked with them.
+$(filter $(B)/tests/test_loadgen%,$(HARNESS_TESTS)): \
+	$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard harness/loadgen/*.c)))
+$(B)/harness/tests/test_loadgen%.o: CFLAGS += $(PARSER_CFLAGS)
 
 # Small servers that the tests measure against: harness/tests/stub.c, harness/tests/bare.c.
 $(B)/tests/stub $(B)/tests/bare: $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call note,link,$@)
-	$(Q)$(LINK) $< $(LIB) $(LIBS_SERVER) -o $@
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(LIBS_SERVER) -o $@
+$(B)/tests/stub: $(B)/harness/tests/stub_replies.o
 
 CONTRACT := $(B)/contract
 $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
