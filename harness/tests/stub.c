@@ -5,12 +5,12 @@
  * It answers POST /orders, GET /orders/{id}, GET /sales/{id} and GET /health (and any other path
  * like /health) after a fixed delay, and misbehaves as told: modes below. One thread, epoll, one
  * request at a time per connection; replies that are due later wait in one queue, which is sorted
- * because the delay is the same for all. The order's id carries its number, so that nothing has to
- * be remembered. It checks as little of a request as it can: it is no model of the service.
- *
- * It prints "listening on P" once it does. GET /debug/seen gives what it saw as JSON: orders by
- * POST, different Idempotency-Keys per user are in --log (one line per POST: user, key, token). */
+ * because the delay is the same for all. It checks as little of a request as it can: it is no model
+ * of the service. It prints "listening on P" once it does. --log FILE gets a line for every POST:
+ * user, Idempotency-Key, Authorization. */
 #define _GNU_SOURCE /* memmem, accept4 */
+
+#include "stub.h"
 
 #include "common/clock.h"
 #include "common/xalloc.h"
@@ -30,46 +30,7 @@
 enum {
     CONNS_MAX = 4096, /* file descriptors below this */
     REQUEST_MAX = 4096,
-    REPLY_MAX = 2048,
     EVENTS_MAX = 64,
-    ORDERS_MAX = 1 << 20, /* whose time of acceptance is remembered */
-    USERS_MAX = 1 << 20,  /* whose attempts are counted by --mode busy */
-};
-
-enum mode {
-    MODE_ECHO201,   /* 201, confirmed */
-    MODE_ECHO202,   /* 202; confirmed --pending-ms later */
-    MODE_REJECT202, /* 202; then rejected, sold_out */
-    MODE_LOST202,   /* 202; then 404 */
-    MODE_STUCK202,  /* 202; pending for ever */
-    MODE_SOLD_OUT,  /* 409 */
-    MODE_BUSY,      /* 503 with Retry-After, --busy times per user, then 201 */
-    MODE_UNKNOWN,   /* 503 outcome_unknown */
-    MODE_NO_ID,     /* 201 without an order_id */
-    MODE_CHUNKED,   /* 201 in chunks, after an interim 100 */
-    MODE_DRIBBLE,   /* 201, one byte a packet */
-    MODE_CLOSE,     /* 201 with Connection: close */
-    MODE_UNTIL_EOF, /* 201 whose body ends with the connection */
-    MODE_CUT,       /* half a reply, then FIN */
-    MODE_RESET,     /* half a reply, then RST */
-    MODE_GARBAGE,   /* bytes that are not HTTP */
-    MODE_TRAILING,  /* 201 and bytes that belong to no reply */
-    MODE_MUTE,      /* nothing */
-    MODES,
-};
-
-static const char *const MODE_NAMES[MODES] = {
-    "echo201",   "echo202", "reject202", "lost202", "stuck202", "sold_out",
-    "busy",      "unknown", "no_id",     "chunked", "dribble",  "close",
-    "until_eof", "cut",     "reset",     "garbage", "trailing", "mute",
-};
-
-struct settings {
-    int port;
-    int64_t delay_ns, freeze_at_ns, freeze_ns, pending_ns;
-    int busy, retry_after_s;
-    enum mode mode;
-    FILE *log;
 };
 
 struct conn {
@@ -85,7 +46,7 @@ struct due {
     uint32_t generation;
     bool is_order;
     size_t length;
-    char bytes[REPLY_MAX];
+    char bytes[STUB_REPLY_MAX];
     struct due *next;
 };
 
@@ -94,10 +55,8 @@ struct stub {
     int epoll_fd, listener;
     struct conn *conns;
     struct due *first, *last, *spare;
-    int64_t first_request_ns, orders;
+    int64_t first_request_ns;
     bool frozen;
-    int64_t *accepted_ns;
-    unsigned char *attempts;
 };
 
 static void drop(struct stub *stub, int fd)
@@ -169,149 +128,6 @@ static void send_reply(struct stub *stub, int fd, const char *bytes, size_t leng
     }
 }
 
-static size_t with_body(char *out, const char *status, const char *headers, const char *body)
-{
-    const char *type =
-        strncmp(status, "20", 2) == 0 ? "application/json" : "application/problem+json";
-    return (size_t)snprintf(out, REPLY_MAX,
-                            "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n%s",
-                            status, type, headers, strlen(body), body);
-}
-
-static size_t problem(char *out, const char *status, const char *headers, const char *code)
-{
-    char body[128];
-    snprintf(body, sizeof(body), "{\"status\":%.3s,\"code\":\"%s\",\"request_id\":\"stub\"}",
-             status, code);
-    return with_body(out, status, headers, body);
-}
-
-static size_t chunked(char *out, const char *body)
-{
-    const size_t half = strlen(body) / 2;
-    return (size_t)snprintf(out, REPLY_MAX,
-                            "HTTP/1.1 100 Continue\r\n\r\n"
-                            "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
-                            "Transfer-Encoding: chunked\r\n\r\n"
-                            "%zx\r\n%.*s\r\n%zx;ext=1\r\n%s\r\n0\r\nTrailer: x\r\n\r\n",
-                            half, (int)half, body, strlen(body) - half, body + half);
-}
-
-static size_t until_eof(char *out, const char *body)
-{
-    return (size_t)snprintf(
-        out, REPLY_MAX, "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n%s", body);
-}
-
-static bool is_async(enum mode mode)
-{
-    return mode == MODE_ECHO202 || mode == MODE_REJECT202 || mode == MODE_LOST202 ||
-           mode == MODE_STUCK202;
-}
-
-static size_t order_created(struct stub *stub, char *out)
-{
-    const struct settings *settings = &stub->settings;
-    const bool async = is_async(settings->mode);
-    const int64_t number = stub->orders++;
-    char body[256];
-    stub->accepted_ns[number % ORDERS_MAX] = clock_now_ns();
-    snprintf(body, sizeof(body),
-             "{\"order_id\":\"00000000-0000-4000-8000-%012llx\",\"status\":\"%s\","
-             "\"status_url\":\"/orders/00000000-0000-4000-8000-%012llx\"}",
-             (unsigned long long)number, async ? "pending" : "confirmed",
-             (unsigned long long)number);
-    if (settings->mode == MODE_NO_ID) {
-        return with_body(out, "201 Created", "", "{\"status\":\"confirmed\"}");
-    }
-    if (settings->mode == MODE_CHUNKED) {
-        return chunked(out, body);
-    }
-    if (settings->mode == MODE_UNTIL_EOF) {
-        return until_eof(out, body);
-    }
-    return with_body(out, async ? "202 Accepted" : "201 Created",
-                     settings->mode == MODE_CLOSE ? "Connection: close\r\n" : "", body);
-}
-
-static long long number_after(const char *text, const char *what)
-{
-    const char *at = strstr(text, what);
-    return at == NULL ? 0 : strtoll(at + strlen(what), NULL, 10);
-}
-
-/* The value of a header up to its line's end, for the log. */
-static void log_header(FILE *log, const char *request, const char *name)
-{
-    const char *at = strstr(request, name);
-    const char *value = at == NULL ? "-" : at + strlen(name);
-    fprintf(log, "\t%.*s", (int)strcspn(value, "\r"), value);
-}
-
-static size_t answer_order(struct stub *stub, const char *request, char *out)
-{
-    struct settings *settings = &stub->settings;
-    const long long user = number_after(request, "\"user_id\":");
-    if (settings->log != NULL) {
-        fprintf(settings->log, "%lld", user);
-        log_header(settings->log, request, "\r\nIdempotency-Key: ");
-        log_header(settings->log, request, "\r\nAuthorization: ");
-        fputc('\n', settings->log);
-        fflush(settings->log);
-    }
-    if (settings->mode == MODE_SOLD_OUT) {
-        return problem(out, "409 Conflict", "", "sold_out");
-    }
-    if (settings->mode == MODE_UNKNOWN) {
-        return problem(out, "503 Service Unavailable", "Retry-After: 1\r\n", "outcome_unknown");
-    }
-    if (settings->mode == MODE_BUSY && stub->attempts[user % USERS_MAX] < settings->busy) {
-        char header[64];
-        stub->attempts[user % USERS_MAX]++;
-        snprintf(header, sizeof(header), "retry-AFTER: %d\r\n", settings->retry_after_s);
-        return problem(out, "503 Service Unavailable", header, "queue_full");
-    }
-    return order_created(stub, out);
-}
-
-static size_t answer_status(struct stub *stub, const char *request, char *out)
-{
-    const enum mode mode = stub->settings.mode;
-    const char *id = request + strlen("GET /orders/");
-    const long long number = strtoll(id + 24, NULL, 16);
-    char body[256];
-    if (mode == MODE_LOST202) {
-        return problem(out, "404 Not Found", "", "order_not_found");
-    }
-    const bool due =
-        mode != MODE_STUCK202 &&
-        clock_now_ns() - stub->accepted_ns[number % ORDERS_MAX] >= stub->settings.pending_ns;
-    const char *state = !due ? "pending" : mode == MODE_REJECT202 ? "rejected" : "confirmed";
-    const char *reason = due && mode == MODE_REJECT202 ? "\"sold_out\"" : "null";
-    snprintf(body, sizeof(body),
-             "{\"order_id\":\"%.36s\",\"sale_id\":1,\"user_id\":1,\"quantity\":1,"
-             "\"status\":\"%s\",\"reason\":%s}",
-             id, state, reason);
-    return with_body(out, "200 OK", "", body);
-}
-
-static size_t answer(struct stub *stub, const char *request, char *out, bool *is_order)
-{
-    *is_order = strncmp(request, "POST /orders ", 13) == 0;
-    if (*is_order) {
-        return answer_order(stub, request, out);
-    }
-    if (strncmp(request, "GET /orders/", 12) == 0) {
-        return answer_status(stub, request, out);
-    }
-    if (strncmp(request, "GET /sales/", 11) == 0) {
-        return with_body(out, "200 OK", "",
-                         "{\"id\":1,\"name\":\"stub\",\"price_cents\":100,\"stock_total\":1000,"
-                         "\"stock_left\":1000,\"per_user_limit\":2}");
-    }
-    return with_body(out, "200 OK", "", "{\"status\":\"ok\"}");
-}
-
 static void schedule(struct stub *stub, int fd, struct due *due)
 {
     due->at_ns = clock_now_ns() + stub->settings.delay_ns;
@@ -337,7 +153,7 @@ static void on_request(struct stub *stub, int fd, const char *request)
     } else {
         due = xcalloc(1, sizeof(*due));
     }
-    due->length = answer(stub, request, due->bytes, &due->is_order);
+    due->length = stub_replies_answer(request, due->bytes, &due->is_order);
     if (stub->settings.delay_ns == 0) {
         send_reply(stub, fd, due->bytes, due->length, due->is_order);
         due->next = stub->spare;
@@ -473,17 +289,6 @@ static int listen_on(int port)
     return fd;
 }
 
-static enum mode mode_of(const char *name)
-{
-    for (int i = 0; i < MODES; i++) {
-        if (strcmp(name, MODE_NAMES[i]) == 0) {
-            return (enum mode)i;
-        }
-    }
-    fprintf(stderr, "stub: no mode \"%s\"\n", name);
-    exit(64);
-}
-
 static void read_settings(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
@@ -513,7 +318,7 @@ static void read_settings(int argc, char **argv, struct settings *settings)
             settings->pending_ns = (int64_t)(value * 1e6);
             break;
         case 'm':
-            settings->mode = mode_of(optarg);
+            settings->mode = stub_replies_mode(optarg);
             break;
         case 'b':
             settings->busy = (int)value;
@@ -535,8 +340,7 @@ int main(int argc, char **argv)
     static struct stub stub;
     read_settings(argc, argv, &stub.settings);
     stub.conns = xcalloc(CONNS_MAX, sizeof(*stub.conns));
-    stub.accepted_ns = xcalloc(ORDERS_MAX, sizeof(*stub.accepted_ns));
-    stub.attempts = xcalloc(USERS_MAX, 1);
+    stub_replies_init(&stub.settings);
     stub.listener = listen_on(stub.settings.port);
     stub.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = stub.listener};
