@@ -1,11 +1,11 @@
 /* dbpool: a bounded, fair pool of connections. First used by phase 0.
  *
- * At most `size` connections exist. Whoever finds none free waits in line: first come, first served,
- * until an absolute deadline, which may be CLOCK_NEVER (phase 0 shows what that costs). A connection
- * that comes back broken or inside a transaction is closed, and its slot reconnects when it is next
- * wanted. While the database refuses connections, attempts are spaced by a backoff with jitter that
- * all callers share (DBPOOL_BACKOFF_MIN_MS doubling to DBPOOL_BACKOFF_MAX_MS); callers wait for the
- * next attempt within their own deadlines. */
+ * At most `size` connections exist. Whoever finds none free waits in line: first come, first
+ * served, until an absolute deadline, which may be CLOCK_NEVER (phase 0 shows what that costs). A
+ * connection that comes back broken or inside a transaction is closed, and its slot reconnects when
+ * it is next wanted. While the database refuses connections, attempts are spaced by a backoff with
+ * jitter that all callers share (DBPOOL_BACKOFF_MIN_MS doubling to DBPOOL_BACKOFF_MAX_MS); callers
+ * wait for the next attempt within their own deadlines. */
 #ifndef FLASHDEAL_DBPOOL_H
 #define FLASHDEAL_DBPOOL_H
 
@@ -34,10 +34,10 @@ struct dbpool_stats {
 struct dbpool *dbpool_new(int size, const struct pg_options *options);
 
 /* Lends a connection. Blocks until one is free and healthy, or deadline_ns. ST_OK: *out is the
- * caller's until dbpool_release. ST_TIMEOUT: the deadline passed (in line, or while the database was
- * out of reach). ST_SCHEMA: the database refuses us for good (password, database). ST_BUSY: the pool
- * is closing. The time is booked to stages (may be NULL) as STAGE_POOL_WAIT, and what the connection
- * then does as well. */
+ * caller's until dbpool_release. ST_TIMEOUT: the deadline passed (in line, or while the database
+ * was out of reach). ST_SCHEMA: the database refuses us for good (password, database). ST_BUSY: the
+ * pool is closing. The time is booked to stages (may be NULL) as STAGE_POOL_WAIT, and what the
+ * connection then does as well. */
 MUST_USE enum status dbpool_acquire(struct dbpool *pool, int64_t deadline_ns, struct stages *stages,
                                     struct pg **out);
 
@@ -55,8 +55,8 @@ void dbpool_free(struct dbpool *pool);
 
 /* Waits at start for the database: connects with backoff until it answers or wait_ms passed
  * (0: one attempt), then runs probe (may be NULL; its rows are not read) to see that the schema is
- * there. ST_OK; ST_SCHEMA at once, without waiting, when waiting cannot help; else the last fault. error holds
- * one line for people that says what to do. Logs "db_waiting" at most once a second. */
+ * there. ST_OK; ST_SCHEMA at once, without waiting, when waiting cannot help; else the last fault.
+ * error holds one line for people that says what to do. Logs "db_waiting" at most once a second. */
 MUST_USE enum status dbpool_wait_ready(const struct pg_options *options, int64_t wait_ms,
                                        const struct pg_statement *probe, char error[PG_ERROR_SIZE]);
 

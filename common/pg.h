@@ -35,7 +35,7 @@ struct pg_options {
     int64_t connect_timeout_ms; /* from 1 */
     int64_t lock_timeout_ms;    /* 0: the server's default (none) */
     int64_t statement_timeout_ms; /* 0: none, and then no client-side bound either */
-    int64_t client_grace_ms;    /* listened this much longer than the server's own bound */
+    int64_t client_grace_ms;      /* listened this much longer than the server's own bound */
 };
 
 /* A statement; declare it static const beside its SQL. Its address identifies it: it is prepared on
@@ -47,9 +47,9 @@ struct pg_statement {
     enum stage stage; /* STAGE_LOCK_WAIT if it waits for a row's lock, else STAGE_STATEMENTS */
 };
 
-/* Connects. Blocks until done or min(connect_timeout_ms, deadline_ns). On anything but ST_OK *out is
- * NULL and error holds one line for people, without the password. ST_SCHEMA: waiting will not help
- * (wrong password, role or database); ST_TIMEOUT, ST_RETRY or ST_BUSY (too many clients; still
+/* Connects. Blocks until done or min(connect_timeout_ms, deadline_ns). On anything but ST_OK *out
+ * is NULL and error holds one line for people, without the password. ST_SCHEMA: waiting will not
+ * help (wrong password, role or database); ST_TIMEOUT, ST_RETRY or ST_BUSY (too many clients; still
  * starting up): it may. The caller owns *out and closes it. */
 MUST_USE enum status pg_connect(const struct pg_options *options, int64_t deadline_ns,
                                 struct pg **out, char error[PG_ERROR_SIZE]);
@@ -74,7 +74,8 @@ MUST_USE enum status pg_commit(struct pg *pg);
  * ST_OK: *result is the caller's to PQclear (result may be NULL: rows are thrown away). Otherwise
  * *result is NULL. A failed statement inside a transaction leaves the transaction to be rolled
  * back. Outside a transaction a statement commits by itself, so there ST_UNKNOWN is possible as for
- * pg_commit, unless its text begins with SELECT, which must then only read. Blocks as said above. */
+ * pg_commit, unless its text begins with SELECT, which must then only read. Blocks as said above.
+ */
 MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
                             const char *const *values, PGresult **result);
 

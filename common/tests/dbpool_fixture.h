@@ -1,5 +1,4 @@
-/* dbpool_fixture: one pool, behind a proxy, and threads that call it; for the tests of dbpool.
- * Include it after harness.h. */
+/* dbpool_fixture: one pool, behind a proxy, and threads that call it; for the tests of dbpool. */
 #ifndef FLASHDEAL_TESTS_DBPOOL_FIXTURE_H
 #define FLASHDEAL_TESTS_DBPOOL_FIXTURE_H
 

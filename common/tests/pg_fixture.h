@@ -1,4 +1,4 @@
-/* pg_fixture: what the tests of pg and dbpool share. Include it after harness.h.
+/* pg_fixture: what the tests of pg and dbpool share.
  *
  * The database is TEST_DATABASE_URL: a libpq URI with superuser rights on an empty throwaway
  * database. Without it fixture_require ends the program with one line and status 1: a test that was

@@ -1,4 +1,4 @@
-/* pg_proxy: a man in the middle for the tests of pg and dbpool. Include it after pg_fixture.h.
+/* pg_proxy: a man in the middle for the tests of pg and dbpool.
  *
  * One thread forwards between a unix socket of its own and the test database, and misbehaves on
  * demand: it stops forwarding (a frozen server), cuts, refuses newcomers, or, once a client has

@@ -1,5 +1,5 @@
-/* Tests of dbpool: the bound, the line's order, deadlines, what comes back spoilt, what dies while
- * it lies idle, and the backoff. Starting up is in test_dbpool_ready.c. */
+/* Tests of dbpool: the bound, the line's order, deadlines, stages. Connections that are spoilt or
+ * cannot be made are in test_dbpool_faults.c, starting up is in test_dbpool_ready.c. */
 #include "common/dbpool.h"
 
 #include "common/tests/dbpool_fixture.h"
