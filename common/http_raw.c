@@ -7,24 +7,27 @@
  * line's CRLF.
  *
  * Leading whitespace must not be forgiven: enough of it makes civetweb parse what the *previous*
- * client of this thread left in the buffer. The buffer never moves, so a request line that starts
- * above the lowest address seen on this thread (or at one that malloc does not return) does not
- * start the buffer. Until a thread has served an honest request, whitespace of a multiple of 16
- * bytes passes; there is no previous client then.
+ * client of this thread left in the buffer. So a request line has to start where the buffer starts.
+ * civetweb does not say where that is, but a thread's buffer never moves, and the connection's
+ * private part, which lies behind the request_info that we are given, points to it: that pointer is
+ * looked for once on each thread. A civetweb without it would have every request refused.
  *
  * Bodies are read byte by byte: mg_read(n) waits anew for each byte that it lacks, without a bound
  * on their sum, while bytes that have already arrived cost a copy each. */
 #include "common/http_raw.h"
 
 #include <civetweb.h>
-#include <stdalign.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/http.h"
 
-static _Thread_local uintptr_t lowest_line; /* where request lines started; 0: none seen yet */
+/* How far behind request_info the pointer to the buffer is looked for: 1.15 and 1.16 have it 120
+ * bytes behind response_info, and the connection goes on for as many bytes again. */
+enum { PRIVATE_BYTES = sizeof(struct mg_response_info) + 160 };
+
+static _Thread_local const char *buffer; /* this thread's; NULL: not found yet */
 static _Thread_local int64_t waiting_since_ns;
 
 int http_raw_timeout_ms(int read_timeout_ms)
@@ -37,16 +40,24 @@ void http_raw_note_waiting(void)
     waiting_since_ns = clock_now_ns();
 }
 
-static bool starts_buffer(const char *line)
+static bool is_pointed_to(const struct mg_request_info *info, const char *line)
 {
-    uintptr_t address = (uintptr_t)line;
-    if (address % alignof(max_align_t) != 0) {
-        return false;
+    const char *private_part = (const char *)(info + 1);
+    for (size_t at = 0; at < PRIVATE_BYTES; at += sizeof line) {
+        if (memcmp(private_part + at, &line, sizeof line) == 0) {
+            return true;
+        }
     }
-    if (lowest_line == 0 || address < lowest_line) {
-        lowest_line = address;
+    return false;
+}
+
+static bool starts_buffer(const struct mg_request_info *info)
+{
+    const char *line = info->request_method;
+    if (!buffer && is_pointed_to(info, line)) {
+        buffer = line;
     }
-    return address == lowest_line;
+    return line == buffer;
 }
 
 /* The URI as sent; begin_request finds its '?' replaced by NUL. */
@@ -84,17 +95,22 @@ static bool field_is_exact(const struct mg_header *field, const char *line, cons
     return field->name == line && is_token(field->name);
 }
 
-/* After the last line's CR and LF comes the empty line; its LF was overwritten by civetweb. */
+/* After the last line's CR and LF comes the empty line; its LF was overwritten by civetweb. The CR
+ * is erased, so that it does not complete a later request that ends in bare line feeds two bytes
+ * earlier. */
 static bool block_ends(const char *last_end, int fields)
 {
     const char carriage_return =
         fields > 0 ? '\r' : '\0'; /* without fields it is overwritten too */
-    return last_end[2] == carriage_return && last_end[3] == '\0';
+    char *empty_line = (char *)(uintptr_t)(last_end + strlen("\r\n"));
+    bool ends = empty_line[0] == carriage_return && empty_line[1] == '\0';
+    empty_line[0] = '\0';
+    return ends;
 }
 
 enum http_raw_form http_raw_check(const struct mg_request_info *info)
 {
-    if (!starts_buffer(info->request_method) || !line_is_exact(info)) {
+    if (!starts_buffer(info) || !line_is_exact(info)) {
         return HTTP_RAW_MALFORMED;
     }
     const char *end = info->http_version + strlen(info->http_version);
@@ -106,11 +122,12 @@ enum http_raw_form http_raw_check(const struct mg_request_info *info)
     if (info->num_headers > HTTP_HEADERS_MAX) {
         return HTTP_RAW_HEADERS_MANY;
     }
-    if (!block_ends(end, info->num_headers)) {
-        return HTTP_RAW_MALFORMED;
-    }
+    /* Before block_ends, which looks further: a block may fill the buffer to its last byte. */
     size_t block_bytes = (size_t)(end + strlen("\r\n\r\n") - info->request_method);
-    return block_bytes > HTTP_HEADER_BYTES_MAX ? HTTP_RAW_HEADERS_LARGE : HTTP_RAW_FINE;
+    if (block_bytes > HTTP_HEADER_BYTES_MAX) {
+        return HTTP_RAW_HEADERS_LARGE;
+    }
+    return block_ends(end, info->num_headers) ? HTTP_RAW_FINE : HTTP_RAW_MALFORMED;
 }
 
 enum http_raw_error http_raw_classify(int status, const char *message, int read_timeout_ms)

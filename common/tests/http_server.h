@@ -1,0 +1,253 @@
+/* http_server: a small server inside the test, and what a reply must look like. For tests only.
+ *
+ * GET /health, GET /things/{} (gives back its parameter and the query's n), POST /things (gives
+ * back the body's length), GET /slow (waits until the gate opens), GET /big (more than one buffer),
+ * GET /decorated (added headers) and GET /busy (a problem with Retry-After). `raw` and `reply` are
+ * the one connection that most tests need. */
+#ifndef FLASHDEAL_TESTS_HTTP_SERVER_H
+#define FLASHDEAL_TESTS_HTTP_SERVER_H
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <pthread.h>
+
+#include "common/clock.h"
+#include "common/http.h"
+#include "common/tests/harness.h"
+#include "common/tests/raw.h"
+
+enum { BIG_BYTES = 20000 };
+
+#define HOST "Host: localhost\r\n"
+#define GET_HEALTH "GET /health HTTP/1.1\r\n" HOST "\r\n"
+#define GET(uri_) "GET " uri_ " HTTP/1.1\r\n" HOST "\r\n"
+#define POST_HEAD "POST /things HTTP/1.1\r\n" HOST "Content-Type: application/json\r\n"
+#define POST_LENGTH(value_) POST_HEAD "Content-Length: " value_ "\r\n\r\n{}"
+
+static struct raw raw;
+static struct raw_reply reply;
+static int raw_port; /* where open_raw connects */
+
+/* ---------------------------------------------------------------------------------- the server */
+
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
+static bool gate_open;   /* Guarded by gate_lock */
+static int gate_waiters; /* Guarded by gate_lock */
+
+static inline void gate_set(bool open)
+{
+    pthread_mutex_lock(&gate_lock);
+    gate_open = open;
+    pthread_cond_broadcast(&gate_changed);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+/* Returns once `count` handlers wait at the gate. */
+static inline void gate_await_waiters(int count)
+{
+    pthread_mutex_lock(&gate_lock);
+    while (gate_waiters < count) {
+        pthread_cond_wait(&gate_changed, &gate_lock);
+    }
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static inline void slow_get(struct http_request *request, void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&gate_lock);
+    gate_waiters++;
+    pthread_cond_broadcast(&gate_changed);
+    while (!gate_open) {
+        pthread_cond_wait(&gate_changed, &gate_lock);
+    }
+    gate_waiters--;
+    pthread_mutex_unlock(&gate_lock);
+    http_reply(request, 200, "{\"slow\":true}");
+}
+
+static inline void health_get(struct http_request *request, void *context)
+{
+    (void)context;
+    http_reply(request, 200, "{\"status\":\"ok\"}");
+}
+
+static inline void thing_get(struct http_request *request, void *context)
+{
+    char json[HTTP_PARAM_SIZE + 64];
+    int64_t n = -1;
+    enum status status = http_query_int(request, "n", 0, 100, &n);
+    (void)context;
+    snprintf(json, sizeof json, "{\"param\":\"%s\",\"n\":%" PRId64 ",\"query\":\"%s\"}",
+             request->param, n, status_name(status));
+    http_reply(request, 200, json);
+}
+
+static inline void thing_post(struct http_request *request, void *context)
+{
+    char json[64];
+    (void)context;
+    ck_assert_uint_eq(strlen(request->body), request->body_length);
+    snprintf(json, sizeof json, "{\"length\":%zu}", request->body_length);
+    ck_assert_int_gt(request->stages.spent_ns[STAGE_VALIDATION], 0);
+    http_reply(request, 201, json);
+    ck_assert_int_gt(request->stages.spent_ns[STAGE_REPLY], 0);
+}
+
+static inline void big_get(struct http_request *request, void *context)
+{
+    char json[BIG_BYTES + 1];
+    (void)context;
+    memset(json, ' ', BIG_BYTES);
+    json[0] = '[';
+    json[BIG_BYTES - 1] = ']';
+    json[BIG_BYTES] = '\0';
+    http_reply(request, 200, json);
+}
+
+static inline void decorated_get(struct http_request *request, void *context)
+{
+    (void)context;
+    for (int i = 0; i < HTTP_REPLY_HEADERS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "X-Extra-%d", i);
+        http_add_header(request, name, "value %d of %s", i, "many");
+    }
+    http_reply(request, 200, "{}");
+}
+
+static inline void busy_get(struct http_request *request, void *context)
+{
+    (void)context;
+    http_problem_retry(request, 503, "overloaded", "Later.", 7);
+}
+
+static inline enum status server_try_start(int port, int threads, int read_timeout_ms, int drain_ms,
+                                           struct http_server **out, char error[HTTP_ERROR_SIZE])
+{
+    static const struct http_route routes[] = {
+        {"GET", "/health", health_get, NULL, false},
+        {"GET", "/things/{}", thing_get, NULL, false},
+        {"POST", "/things", thing_post, NULL, true},
+        {"GET", "/slow", slow_get, NULL, false},
+        {"GET", "/big", big_get, NULL, false},
+        {"GET", "/decorated", decorated_get, NULL, false},
+        {"GET", "/busy", busy_get, NULL, false},
+        {"GET", "/both", health_get, NULL, false},
+        {"POST", "/both", thing_post, NULL, true},
+    };
+    const struct http_options options = {
+        .bind = "127.0.0.1",
+        .port = port,
+        .threads = threads,
+        .read_timeout_ms = read_timeout_ms,
+        .drain_ms = drain_ms,
+        .routes = routes,
+        .route_count = sizeof routes / sizeof routes[0],
+    };
+    return http_start(&options, out, error);
+}
+
+static inline struct http_server *server_start(int port, int threads, int read_timeout_ms,
+                                               int drain_ms)
+{
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    enum status status = server_try_start(port, threads, read_timeout_ms, drain_ms, &server, error);
+    ck_assert_msg(status == ST_OK, "%s", error);
+    return server;
+}
+
+static inline int open_files(void)
+{
+    int count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    while (directory && readdir(directory)) {
+        count++;
+    }
+    if (directory) {
+        closedir(directory);
+    }
+    return count;
+}
+
+/* Runs the tests against one server; the exit status also says that every descriptor came back. */
+static inline int run_with_server(const char *name, void (*add)(TCase *tc), int port, int threads,
+                                  int read_timeout_ms)
+{
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    raw_port = port;
+    int files = open_files();
+    if (server_try_start(port, threads, read_timeout_ms, HTTP_DRAIN_MS, &server, error) != ST_OK) {
+        fprintf(stderr, "%s: %s\n", name, error);
+        return EXIT_FAILURE;
+    }
+    int exit_status = test_main(name, add);
+    if (http_stop(server) != ST_OK || open_files() != files) {
+        fprintf(stderr, "%s: not stopped, or %d open files, not %d\n", name, open_files(), files);
+        return EXIT_FAILURE;
+    }
+    return exit_status;
+}
+
+/* ---------------------------------------------------------------------------------- the client */
+
+static inline void open_raw(void)
+{
+    raw_open(&raw, raw_port);
+}
+
+static inline void close_raw(void)
+{
+    raw_close(&raw);
+}
+
+static inline void ask(const char *request)
+{
+    raw_send(&raw, request);
+    raw_receive(&raw, &reply);
+}
+
+static inline void assert_serves(void)
+{
+    ask(GET_HEALTH);
+    ck_assert_int_eq(reply.status, 200);
+    ck_assert_str_eq(reply.body, "{\"status\":\"ok\"}");
+}
+
+static inline void assert_header(const char *name, const char *expected)
+{
+    char value[RAW_VALUE_SIZE];
+    ck_assert_msg(raw_header(&reply, name, value), "no %s in %s", name, reply.head);
+    ck_assert_str_eq(value, expected);
+}
+
+/* A problem of this code, with its id in header and body, and nothing of the input. */
+static inline void assert_problem(int status, const char *code)
+{
+    char expected[RAW_VALUE_SIZE], id[RAW_VALUE_SIZE];
+    ck_assert_msg(reply.status == status, "status %d, not %d: %s", reply.status, status,
+                  reply.body);
+    assert_header("Content-Type", "application/problem+json");
+    assert_header("Cache-Control", "no-store");
+    ck_assert(raw_header(&reply, "X-Request-Id", id));
+    ck_assert(uuid_is_valid(id));
+    snprintf(expected, sizeof expected, "\"status\":%d,\"code\":\"%s\",", status, code);
+    ck_assert_msg(strstr(reply.body, expected) != NULL, "%s not in %s", expected, reply.body);
+    snprintf(expected, sizeof expected, "\"request_id\":\"%s\"}", id);
+    ck_assert_msg(strstr(reply.body, expected) != NULL, "%s not in %s", expected, reply.body);
+    ck_assert_int_eq(strncmp(reply.body, "{\"type\":\"about:blank\",\"title\":\"", 31), 0);
+    ck_assert(strstr(reply.body, "\"detail\":\"") != NULL);
+    ck_assert_msg(!strstr(reply.head, "canary") && !strstr(reply.body, "canary"),
+                  "input comes back: %s%s", reply.head, reply.body);
+}
+
+static inline void assert_closed(void)
+{
+    assert_header("Connection", "close");
+    ck_assert(raw_ends(&raw));
+}
+
+#endif
