@@ -42,12 +42,18 @@ static int on_value(parser_state *parser, const char *at, size_t length)
 {
     static const char retry_after[] = "retry-after";
     struct reply *reply = parser->data;
+    reply->no_seconds = reply->in_value && reply->no_seconds;
     reply->in_value = true;
     if (reply->name_length != sizeof(retry_after) - 1 ||
         strncasecmp(reply->name, retry_after, sizeof(retry_after) - 1) != 0) {
         return 0;
     }
-    for (size_t i = 0; i < length && at[i] >= '0' && at[i] <= '9'; i++) {
+    for (size_t i = 0; i < length; i++) {
+        reply->no_seconds = reply->no_seconds || at[i] < '0' || at[i] > '9';
+        if (reply->no_seconds) {
+            reply->retry_after_s = -1;
+            return 0;
+        }
         const int so_far = reply->retry_after_s < 0 ? 0 : reply->retry_after_s;
         const int value = so_far * 10 + (at[i] - '0');
         reply->retry_after_s = value < RETRY_AFTER_MAX_S ? value : RETRY_AFTER_MAX_S;
@@ -101,7 +107,7 @@ void reply_init(struct reply *reply)
     reply->retry_after_s = -1;
     reply->keep_alive = false;
     reply->body_length = 0;
-    reply->done = reply->extra = reply->in_value = false;
+    reply->done = reply->extra = reply->in_value = reply->no_seconds = false;
     reply->name_length = 0;
 #ifdef HAVE_LLHTTP
     llhttp_init(&reply->parser, HTTP_RESPONSE, &settings);

@@ -33,7 +33,7 @@ struct reply {
     char body[REPLY_BODY_MAX + 1]; /* NUL-terminated once REPLY_DONE */
 
     /* The parser's own. */
-    bool done, extra, in_value;
+    bool done, extra, in_value, no_seconds;
     size_t name_length;
     char name[REPLY_NAME_MAX];
 #ifdef HAVE_LLHTTP
