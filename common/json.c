@@ -6,7 +6,6 @@
  * because a double no longer tells 1 from 1e0 nor 2^53 from 2^53+1. A text with odd numbers (see
  * json_scan.h) is parsed from a copy in which they are blanked.
  *
- * Cost: linear, but for the search for duplicates, which is quadratic in the keys of one object.
  * If cJSON finds no memory the result is JSON_INVALID: the caller has no better reply either. */
 #include "common/json.h"
 
@@ -55,18 +54,31 @@ static cJSON *parse(const struct json_scan *scanned, const char *text, size_t le
     return tree;
 }
 
-/* Whether a key stands twice in one object, at any depth. Recurses at most JSON_DEPTH_MAX deep. */
+/* Whether one of the next siblings, up to most of them, has the key of child. */
+static bool is_repeated(const cJSON *child, int most)
+{
+    const cJSON *other = child->next;
+    for (int i = 0; i < most && other; i++, other = other->next) {
+        if (strcmp(child->string, other->string) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a key stands twice in one object, at any depth, among its first JSON_KEYS_MAX: without
+ * that bound 4 KiB of keys cost a millisecond. Recurses at most JSON_DEPTH_MAX deep. */
 static bool has_duplicates(const cJSON *node)
 {
+    int later_max = JSON_KEYS_MAX - 1;
     for (const cJSON *child = node->child; child; child = child->next) {
-        for (const cJSON *other = child->next; child->string && other; other = other->next) {
-            if (strcmp(child->string, other->string) == 0) {
-                return true;
-            }
+        if (cJSON_IsObject(node) && is_repeated(child, later_max)) {
+            return true;
         }
         if (has_duplicates(child)) {
             return true;
         }
+        later_max--;
     }
     return false;
 }
@@ -150,6 +162,7 @@ static enum json_result read_tree(const char *text, size_t length, const cJSON *
 enum json_result json_read_object(const char *text, size_t length, struct json_field *fields,
                                   size_t count, const struct json_field **bad)
 {
+    assert(count < JSON_KEYS_MAX);
     *bad = NULL;
     if (length == 0) {
         return JSON_INVALID; /* text may be NULL */

@@ -13,15 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_DEPTH_MAX = 16 };
+enum {
+    JSON_DEPTH_MAX = 16,
+    JSON_KEYS_MAX = 64, /* duplicates are looked for among so many first keys of an object */
+};
 
 enum json_result {
     JSON_OK,
-    JSON_INVALID,         /* not one JSON text: grammar, UTF-8, BOM, lone surrogate, garbage after */
-    JSON_TOO_DEEP,        /* more than JSON_DEPTH_MAX arrays and objects inside one another; decided
-                             there, so that of this and JSON_INVALID the one met first is told */
-    JSON_NOT_AN_OBJECT,   /* a valid text, but an array, string, number, true, false or null */
-    JSON_INVALID_STRING,  /* a valid text with \u0000 in a key or string */
+    JSON_INVALID,        /* not one JSON text: grammar, UTF-8, BOM, lone surrogate, garbage after */
+    JSON_TOO_DEEP,       /* more than JSON_DEPTH_MAX arrays and objects inside one another; decided
+                            there, so that of this and JSON_INVALID the one met first is told */
+    JSON_NOT_AN_OBJECT,  /* a valid text, but an array, string, number, true, false or null */
+    JSON_INVALID_STRING, /* a valid text with \u0000 in a key or string */
     JSON_DUPLICATE_FIELD, /* a key twice (compared after unescaping, with regard to case) */
     JSON_UNKNOWN_FIELD,   /* a key that no field of the table names */
     JSON_INVALID_FIELD,   /* a field missing, of another type, out of range; *bad says which */
@@ -39,8 +42,9 @@ struct json_field {
  * one met first); of several bad fields, *bad is the first in the table's order (NULL for the other
  * results). Without JSON_OK the values mean nothing. Does not block; allocates only what cJSON
  * does, and a copy of a text with odd numbers, and frees it before it returns; stack use is bounded
- * by JSON_DEPTH_MAX. Time grows with the square of the keys in one object: bound the length. Safe
- * from any thread. */
+ * by JSON_DEPTH_MAX. Time is linear in the length: a duplicate behind the first JSON_KEYS_MAX keys
+ * of an object gives a later result, never JSON_OK (a table has fewer fields, so that other keys
+ * are unknown or values are no integers). Safe from any thread. */
 enum json_result json_read_object(const char *text, size_t length, struct json_field *fields,
                                   size_t count, const struct json_field **bad);
 

@@ -11,7 +11,8 @@
 
 #include "common/utf8.h"
 
-enum { NUMBER_LENGTH_MAX = 63 }; /* what cJSON 1.7 reads of a number; it fails on a longer one */
+/* cJSON up to 1.7.18 fails on a longer number (CVE-2023-26819); some distributions have the fix. */
+enum { NUMBER_LENGTH_MAX = 63 };
 
 static const char NUMBER_CHARACTERS[] = "0123456789+-.eE";
 

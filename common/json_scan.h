@@ -10,7 +10,7 @@
 
 #include "common/json.h"
 
-/* "Odd" numbers are those that cJSON must not see: over 63 bytes long, its buffer's size, or
+/* "Odd" numbers are those that cJSON must not see: over 63 bytes long, an old cJSON's bound, or
  * breaking the grammar of numbers (007, 1.), which json.h calls a bad value where it is the value
  * of a member of the document. */
 struct json_scan {

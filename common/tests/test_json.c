@@ -259,19 +259,26 @@ START_TEST(test_json_result_codes)
 }
 END_TEST
 
-/* The worst body for the search for duplicates: as many keys as 4 KiB hold. */
-START_TEST(test_json_takes_a_body_full_of_keys)
+/* Writes an object of count keys "k0", "k1", ... and last as a further member. */
+static void write_keys(char text[BODY_MAX], int count, const char *last)
 {
-    char text[BODY_MAX + 32] = "{";
-    size_t used = 1;
-    for (int key = 0; used < BODY_MAX - 16; key++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "\"%x\":0,", (unsigned int)key);
+    size_t used = (size_t)snprintf(text, BODY_MAX, "{");
+    for (int key = 0; key < count; key++) {
+        used += (size_t)snprintf(text + used, BODY_MAX - used, "\"k%d\":0,", key);
     }
-    snprintf(text + used, sizeof(text) - used, "\"z\":0}");
-    for (int i = 0; i < 100; i++) {
-        ck_assert_int_eq(read_text(text), JSON_UNKNOWN_FIELD);
-    }
-    snprintf(text + used, sizeof(text) - used, "\"0\":0}");
+    ck_assert_int_lt(snprintf(text + used, BODY_MAX - used, "%s}", last), (int)(BODY_MAX - used));
+}
+
+START_TEST(test_json_looks_for_duplicates_among_the_first_keys)
+{
+    char text[BODY_MAX];
+    write_keys(text, JSON_KEYS_MAX - 1, "\"k0\":0");
+    ck_assert_int_eq(read_text(text), JSON_DUPLICATE_FIELD);
+    write_keys(text, JSON_KEYS_MAX - 1, "\"k62\":0");
+    ck_assert_int_eq(read_text(text), JSON_DUPLICATE_FIELD);
+    write_keys(text, JSON_KEYS_MAX, "\"k63\":0"); /* one too far: told by the unknown keys */
+    ck_assert_int_eq(read_text(text), JSON_UNKNOWN_FIELD);
+    write_keys(text, 400, "\"a\":{\"b\":1,\"b\":1}"); /* an inner object has its own count */
     ck_assert_int_eq(read_text(text), JSON_DUPLICATE_FIELD);
 }
 END_TEST
@@ -293,7 +300,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_json_odd_numbers_do_not_disturb_their_neighbours);
     tcase_add_test(tc, test_json_result_is_the_first_rule_broken);
     tcase_add_test(tc, test_json_result_codes);
-    tcase_add_test(tc, test_json_takes_a_body_full_of_keys);
+    tcase_add_test(tc, test_json_looks_for_duplicates_among_the_first_keys);
 }
 
 int main(void)

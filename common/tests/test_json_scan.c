@@ -172,6 +172,7 @@ START_TEST(test_json_refuses_bad_escapes_and_lone_surrogates)
         "{\"a\":\"\\ud800\\u0041\"}",
         "{\"a\":\"\\ud800\\n\"}",
         "{\"a\":\"\\udc00\\ud800\"}",
+        "{\"a\":\"\\udc00\\udc00\"}",
         "{\"a\":\"\\ud83d\\ude0\"}",
         "{\"\\ud800\":1}",
         "{\"a\":\"\\u12\"}",
