@@ -131,7 +131,7 @@ disk() {
         wrong "$where cannot be written: FLASHDEAL_TMP=<directory on a disk> chooses another place"
         return 0
     fi
-    kind=$(stat -f -c %T "$where")
+    kind=$(df -PT "$where" | awk 'NR == 2 { print $2 }')
     free=$(df -Pm "$where" | awk 'NR == 2 { print $4 }')
     if [[ $kind == tmpfs || $kind == ramfs ]]; then
         note "$where is in memory ($kind), where fsync costs nothing: figures will flatter; FLASHDEAL_TMP=<directory on a disk>"
