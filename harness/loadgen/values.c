@@ -218,6 +218,7 @@ void values_url(const char *text, struct options *options)
 {
     static const char scheme[] = "http://";
     const char *at = text;
+    options->host_header[0] = '\0';
     if (strncmp(text, scheme, sizeof(scheme) - 1) == 0) {
         at = text + sizeof(scheme) - 1;
         const size_t length = strcspn(at, "/");
