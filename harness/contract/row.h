@@ -38,6 +38,9 @@ struct expectation {
 };
 enum { CLOSED_SILENTLY = -1 };
 
+/* The length of the request that other clients sent before (after_others). */
+enum { ROW_OTHERS_BYTES = 512 };
+
 enum connection {
     MAY_CLOSE, /* but then it says so */
     CLOSES,

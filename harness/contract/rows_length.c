@@ -126,6 +126,7 @@ static const struct row rows[] = {
      WRONG_TYPE},
     {"type with something after it", .head = TYPE("Content-Type: application/jsonp\r\n"), BODY,
      WRONG_TYPE},
+    {"two types", .head = TYPE(JSON_TYPE JSON_TYPE), BODY, WRONG_TYPE},
     {"type echoed", .head = TYPE("Content-Type: " CANARY "/x\r\n"), BODY, WRONG_TYPE},
     {"type in capitals is fine", .head = TYPE("Content-Type: Application/JSON\r\n"), BODY, READ},
     {"type with a charset is fine",

@@ -130,6 +130,7 @@ ask() {
 # Sends it and waits until the server has it: curl has sent it, and a later request was answered.
 ask_later() {
     rm -f "$RUN"/later.*
+    : >"$RUN/later.trace"
     LATER_PATH=$1
     curl -s -v -D "$RUN/later.head" -o "$RUN/later.body" --max-time 30 "$SERVER_URL$1" \
         2>"$RUN/later.trace" &
