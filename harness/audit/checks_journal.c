@@ -108,14 +108,16 @@ static void uncovered_stock(const struct journal *journal, const struct snapshot
 {
     for (size_t i = 0; i < snapshot->sale_count; i++) {
         const struct sale *sale = &snapshot->sales[i];
-        int64_t ones = sale->units - sale->larger_units + sale->refused_ones +
-                       refused_ones(journal, sale->sale_id);
-        if (sale->known && sale->stock_left > 0 && sale->larger_units + ones >= sale->stock_total) {
-            check_offend(
-                check, sale->stock_left,
-                "sale %" PRId64 ": %" PRId64 " left of %" PRId64 ", though %" PRId64
-                " units in larger orders and %" PRId64 " answered orders of 1 cover the stock",
-                sale->sale_id, sale->stock_left, sale->stock_total, sale->larger_units, ones);
+        int64_t refused = sale->refused_ones + refused_ones(journal, sale->sale_id);
+        int64_t ones = sale->units - sale->larger_units + refused;
+        if (sale->known && sale->stock_left > 0 && refused > 0 &&
+            sale->larger_units + ones >= sale->stock_total) {
+            check_offend(check, sale->stock_left,
+                         "sale %" PRId64 ": %" PRId64 " left of %" PRId64 ", though %" PRId64
+                         " units in larger orders and %" PRId64 " answered orders of 1 (%" PRId64
+                         " turned away) cover the stock",
+                         sale->sale_id, sale->stock_left, sale->stock_total, sale->larger_units,
+                         ones, refused);
         }
     }
 }
