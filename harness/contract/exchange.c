@@ -56,6 +56,18 @@ static cJSON *printable(const char *bytes, size_t length)
     return string;
 }
 
+/* Where the path begins in "/path" or "http://host/path"; NULL: it is neither. */
+static const char *find_path(const char *target, const char *stop)
+{
+    static const char scheme[] = "http://";
+    if ((size_t)(stop - target) > sizeof(scheme) &&
+        memcmp(target, scheme, sizeof(scheme) - 1) == 0) {
+        target += sizeof(scheme) - 1;
+        target = memchr(target, '/', (size_t)(stop - target));
+    }
+    return target != NULL && target < stop && target[0] == '/' ? target : NULL;
+}
+
 static void add_request_line(cJSON *line, const char *head, size_t length)
 {
     const char *end = memchr(head, '\n', length);
@@ -63,12 +75,13 @@ static void add_request_line(cJSON *line, const char *head, size_t length)
     const char *target = space != NULL ? space + 1 : NULL;
     const char *stop =
         target != NULL ? memchr(target, ' ', length - (size_t)(target - head)) : NULL;
-    bool whole = end != NULL && stop != NULL && stop < end && space > head && target[0] == '/' &&
-                 end - stop > 7 && strncmp(stop, " HTTP/1.", 8) == 0;
+    const char *path = stop != NULL ? find_path(target, stop) : NULL;
+    bool whole = end != NULL && path != NULL && stop < end && space > head && end - stop > 7 &&
+                 strncmp(stop, " HTTP/1.", 8) == 0;
     cJSON_AddItemToObject(line, "method",
                           whole ? printable(head, (size_t)(space - head)) : cJSON_CreateNull());
     cJSON_AddItemToObject(line, "path",
-                          whole ? printable(target, (size_t)(stop - target)) : cJSON_CreateNull());
+                          whole ? printable(path, (size_t)(stop - path)) : cJSON_CreateNull());
 }
 
 static void add_request_header(cJSON *headers, const char *line, size_t length)
