@@ -1,19 +1,17 @@
-/* Tests of common/log: whatever the fields hold, a line is one write of one valid JSON object that
- * says the same. The judge is cJSON, which did not write it. */
+/* Tests of common/log: whatever the fields hold, a line is one valid JSON object that says the
+ * same. The judge is cJSON, which did not write it. */
 #include "common/log.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdbool.h>
-#include <sys/socket.h>
 
 #include "common/tests/harness.h"
 #include "common/utf8.h"
 
-enum { LONG_TEXT = 10 * 1024, THREADS = 8, LINES_EACH = 200, MANY_FIELDS = 400 };
+enum { LONG_TEXT = 10 * 1024, MANY_FIELDS = 400 };
 
 /* Captures the lines of one log_fields call; the caller frees. */
 static char *capture_fields(enum log_level level, const char *event, const struct log_field *fields,
@@ -311,90 +309,6 @@ START_TEST(test_log_leaves_errno_alone_when_standard_error_is_closed)
 }
 END_TEST
 
-/* A datagram socket keeps the bounds of each write: one line, one write, also the longest. */
-START_TEST(test_log_line_is_one_write)
-{
-    int pair[2];
-    char *text = repeat("x", LONG_TEXT);
-    char got[LOG_LINE_MAX + 1];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
-    int standard_error = dup(STDERR_FILENO);
-    dup2(pair[0], STDERR_FILENO);
-    log_event(LOG_INFO, "long", LOG_TEXT("text", text), LOG_NUMBER("after", 1));
-    log_event(LOG_INFO, "short", LOG_NUMBER("after", 1));
-    dup2(standard_error, STDERR_FILENO);
-    close(standard_error);
-    for (int i = 0; i < 2; i++) {
-        ssize_t length = recv(pair[1], got, sizeof(got), MSG_DONTWAIT);
-        ck_assert_int_gt(length, 0);
-        ck_assert_int_eq(got[0], '{');
-        ck_assert_int_eq(got[length - 1], '\n');
-        ck_assert_int_eq(got[length - 2], '}');
-    }
-    ck_assert_int_lt(recv(pair[1], got, sizeof(got), MSG_DONTWAIT), 0);
-    close(pair[0]);
-    close(pair[1]);
-    free(text);
-}
-END_TEST
-
-static pthread_barrier_t start;
-static int thread_numbers[THREADS];
-
-static void *write_lines(void *number)
-{
-    char *text = repeat("x", 2 * LOG_LINE_MAX);
-    pthread_barrier_wait(&start);
-    for (int i = 0; i < LINES_EACH; i++) {
-        size_t cut = (size_t)(i * 131) % (2 * LOG_LINE_MAX);
-        log_event(LOG_INFO, "line", LOG_TEXT("text", text + cut),
-                  LOG_NUMBER("thread", *(const int *)number), LOG_NUMBER("line", i));
-    }
-    free(text);
-    return NULL;
-}
-
-static void run_writers(void)
-{
-    pthread_t threads[THREADS];
-    pthread_barrier_init(&start, NULL, THREADS);
-    for (int i = 0; i < THREADS; i++) {
-        thread_numbers[i] = i;
-        if (pthread_create(&threads[i], NULL, write_lines, &thread_numbers[i]) != 0) {
-            abort();
-        }
-    }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    pthread_barrier_destroy(&start);
-}
-
-START_TEST(test_log_threads_at_once_write_whole_lines_in_their_order)
-{
-    struct test_capture capture;
-    test_capture_start(&capture);
-    run_writers();
-    char *all = test_capture_stop(&capture);
-    int next[THREADS] = {0};
-    char *rest = all;
-    for (char *end = strchr(rest, '\n'); end; end = strchr(rest, '\n')) {
-        *end = '\0';
-        cJSON *line = cJSON_Parse(rest);
-        ck_assert_msg(line != NULL, "torn: %s", rest);
-        int thread = cJSON_GetObjectItemCaseSensitive(line, "thread")->valueint;
-        ck_assert_int_eq(cJSON_GetObjectItemCaseSensitive(line, "line")->valueint, next[thread]++);
-        cJSON_Delete(line);
-        rest = end + 1;
-    }
-    ck_assert_str_eq(rest, "");
-    for (int i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(next[i], LINES_EACH);
-    }
-    free(all);
-}
-END_TEST
-
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_log_event_writes_its_parts_in_order);
@@ -413,8 +327,6 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_log_drops_lines_below_the_level);
     tcase_add_test(tc, test_log_level_names);
     tcase_add_test(tc, test_log_leaves_errno_alone_when_standard_error_is_closed);
-    tcase_add_test(tc, test_log_line_is_one_write);
-    tcase_add_test(tc, test_log_threads_at_once_write_whole_lines_in_their_order);
 }
 
 int main(void)
