@@ -9,7 +9,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib/common.sh"
 
 if [[ ${1-} == --help || ${1-} == -h ]]; then
-    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+    sed -n '2,/^[^#]/ { /^# shellcheck/d; s/^# \{0,1\}//p }' "$0"
     exit 0
 fi
 [[ ${1-} =~ ^[0-8]$ ]] || usage "which phase? ./harness/buy.sh 1 [user]"

@@ -31,8 +31,9 @@ pair() {
     load_stock "$LOAD_UNITS"
     load_closed "server-$1" "$1" "$WINDOW"
     load_trust 50
+    foreign=$LOAD_FOREIGN
     tps=$(pgbench_rate "$1")
-    printf '%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$tps" "$(calc "$LOAD_CONFIRMED_S / $tps")" >>"$table"
+    printf '%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$tps" "$(calc "$LOAD_CONFIRMED_S / $tps")|${foreign:-0}" >>"$table"
 }
 
 worst=0
@@ -48,11 +49,17 @@ for target in "${TARGETS[@]}"; do
     awk -F '|' '{ printf "  %7d %12.0f %12.0f %16.2f\n", $1, $2, $3, $4 }' "$table"
     ratio=$(grep "^$GATED|" "$table" | column 4 | median)
     figure "server/pgbench at $GATED clients (median of $PAIRS)" "$ratio" "at least $REACHED"
-    status=$(case $(verdict_rule "$ratio" ">= $REACHED") in PRESENT) echo 0 ;; ABSENT) echo 1 ;; *) echo 2 ;; esac)
+    foreign=$(column 5 "$table" | median)
+    figure "share of the machine that others used" "$foreign" ""
+    case $(verdict_quiet "$(verdict_rule "$ratio" ">= $REACHED")" "$foreign") in
+    PRESENT) status=0 ;;
+    ABSENT) status=1 ;;
+    *) status=2 ;;
+    esac
     if [[ -n $DOUBT ]]; then status=2; fi
     if ((worst != 1 && status != 0)); then worst=$status; fi
     target_stop
 done
 TEXTS=("The server reaches at least $REACHED of what the database can do." "The server stays below $REACHED of what the database can do."
-    "Inconclusive: ${DOUBT-}.")
+    "Inconclusive: ${DOUBT:-others used $foreign of the machine}.")
 scenario_finish "$worst" "${TEXTS[worst]}"

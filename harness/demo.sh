@@ -18,7 +18,7 @@ worst=0
 act() {
     say ""
     say "${BOLD}$1${PLAIN}"
-    sed 's/^/  /'
+    cat
 }
 
 # Without the first two lines, the comparison and the closing lines, which a demo need not repeat.
@@ -34,7 +34,7 @@ run() {
     if ((status == 2)); then
         say "  (a noisy moment: once more, with longer windows)"
         status=0
-        DURATION=3 "harness/$script.sh" "$@" >"$output" || status=$?
+        DURATION=2 "harness/$script.sh" "$@" >"$output" || status=$?
     fi
     progress_end
     shown "$output"
@@ -54,30 +54,34 @@ say "${BOLD}FlashDeal${PLAIN}: one server sells limited stock to a crowd. What b
 say "About three minutes: every figure below is measured now, on this machine."
 for phase in 0 1; do
     progress "building phase $phase"
-    env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -j "$(nproc)" "phase$phase"
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -j "$(nproc)" "phase$phase" |
+        while read -r line; do progress "building phase $phase: $line"; done
 done
 progress_end
 
 act "1. Everybody waits, and the database sleeps" <<'TEXT'
-Phase 0 has 5 connections to Postgres, and a request waits for one as long as it takes.
-Phase 1 has 64, and waits for one at most 2 s. All of them are held; then 20 people ask.
+Phase 0 has 5 connections to Postgres, and a request waits for one as long as
+it takes. Phase 1 has 64, and waits at most 2 s. Now all of them are held, by
+nothing but sleep, and 20 people ask what is for sale:
 TEXT
 run pool-exhaustion 0 1
 
 act "2. A sale" <<'TEXT'
-Phase 1 sells: lock the sale's row, check, write, commit. 1000 units, a crowd, an audit that
-believes nobody: it holds what every buyer was told against what the database says.
+Phase 1 sells: lock the sale's row, check, write, commit. 1000 units, a crowd,
+and an audit that believes nobody: it holds what every buyer was told against
+what the database says.
 TEXT
 run flash-sale 1
 
 act "3. The same without the lock" <<'TEXT'
-NAIVE_UNSAFE=1 leaves out two words: FOR UPDATE. 200 units, 32 people who click quickly.
+NAIVE_UNSAFE=1 leaves out two words: FOR UPDATE. 200 units, and 32 people who
+click quickly:
 TEXT
 run oversell 1,NAIVE_UNSAFE=1
 
 act "4. The lock's price" <<'TEXT'
-With the lock nothing is oversold. But the row can be sold by one at a time, and the more
-people want it, the fewer of them get it:
+With the lock nothing is oversold. But one order at a time can hold the row,
+and the more people want it, the fewer of them get it:
 TEXT
 CLIENTS="1 4 8 16 64 128" DURATION=${DURATION:-1} run lock-contention 1
 

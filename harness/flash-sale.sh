@@ -26,7 +26,9 @@ for target in "${TARGETS[@]}"; do
     figure "p99 of a confirmed order" "$(load_get .orders.accept_ms.p99)" "ms"
     figure "units left in the database" "$(target_sql 'SELECT stock_left FROM audit_sales WHERE sale_id = 1')" "of $STOCK"
     progress_end
-    say "$(grep -v '^$' "$RUN/$(target_slug).audit" | sed 's/^/  /')"
+    # Of the checks their names, and of one that fails all that it says.
+    awk '$1 == "PASS" || $1 == "UNKNOWN" { printf "  %-8s %s\n", $1, $2; next } fails || $1 == "FAIL" || $1 == "audit:" { print "  " $0; fails = 1 }' \
+        "$RUN/$(target_slug).audit"
     if ((worst != 1 && status != 0)); then worst=$status; fi
     target_stop
 done

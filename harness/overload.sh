@@ -4,26 +4,26 @@
 # First its capacity: the best closed-loop confirmed/s over 4, 8 and 16 clients of the first target.
 # 1x is 0.8 of that; then 4x. What counts is goodput: orders confirmed within 1 s of the moment in
 # which the buyer clicked. Beside them 50 people a second only look (GET /sales/1).
-# RATE: orders/s of 1x, instead of the measurement. DURATION: seconds of a window (4).
+# RATE: orders/s of 1x, instead of the measurement. DURATION: seconds of a window (3).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
 scenario_begin overload "Goodput at 1x (0.8 of capacity) and at 4x; reads and lock waiters beside it." 20 34 "$@"
 
-SECONDS_EACH=${DURATION:-4}
+SECONDS_EACH=${DURATION:-3}
 RATE_1X=${RATE:-}
 READS=50 # per second
 
 # window LABEL FACTOR: one window of orders and reads.
 window() {
     load_stock "$LOAD_UNITS"
-    load_open "$1" "$(calc "int($RATE_1X * $2)")" "$SECONDS_EACH" --read-rate "$READS" --timeout-ms 5000 \
+    load_open "$1" "$(calc "int($RATE_1X * $2)")" "$SECONDS_EACH" --read-rate "$READS" --timeout-ms 2000 \
         --journal "$RUN/$(target_slug).$1.journal"
 }
 
 for target in "${TARGETS[@]}"; do
     scenario_target "$target" || continue
     if [[ -z $RATE_1X ]]; then
-        load_capacity 1.2
+        load_capacity 1
         RATE_1X=$(calc "int(0.8 * $CAPACITY)")
         figure "capacity (best of 4, 8, 16 clients)" "$CAPACITY" "orders/s"
     fi
@@ -46,12 +46,14 @@ for target in "${TARGETS[@]}"; do
     figure "p99 of confirmed orders, 4x over 1x" "$(load_get ".orders.accept_ms.p99 / $p99_one")" ""
     figure "4x: lock waiters, p95" "$waiters" "of $pool connections"
     figure "4x: reads answered within 100 ms" "$reads" "%"
-    if [[ $(verdict_rule "$one" "< $(calc "0.5 * $RATE_1X * $SECONDS_EACH")") == PRESENT ]]; then
-        DOUBT=${DOUBT:-Even 1x was not served in time, so that there is nothing to compare 4x with}
-    fi
-    verdict "request queue build-up" "$(verdict_rule "$ratio" '<= 0.5' '>= 0.8')" \
+    result=$(verdict_rule "$ratio" '<= 0.5' '>= 0.8')
+    # A poor 1x flatters the ratio: it cannot make PRESENT wrong, but ABSENT.
+    [[ $result == PRESENT || $(verdict_rule "$one" "< $(calc "0.5 * $RATE_1X * $SECONDS_EACH")") == ABSENT ]] || result=INCONCLUSIVE
+    result=$(verdict_quiet "$result" "$LOAD_FOREIGN")
+    verdict "request queue build-up" "$result" \
         "Four times the load, and far fewer orders in time: all are let in, all wait for each other, and most are done when their buyers have given up." \
-        "Four times the load, and as many orders in time as before: what is too much is turned away early."
+        "Four times the load, and as many orders in time as before: what is too much is turned away early." \
+        "Of 1x, $one orders were in time, at 4x $four: too few, or too close to each other, to tell."
     verdict "database meltdown" "$(verdict_both \
         "$(verdict_rule "$waiters" ">= $(calc "${pool:-9999} / 2")" "<= $workers")" \
         "$(verdict_rule "$reads" '< 50' '>= 95')")" \

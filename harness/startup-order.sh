@@ -38,7 +38,7 @@ for target in "${TARGETS[@]}"; do
             served=$((served + 1))
             target_stop
         else
-            words=$(target_last_words | jq -r '(.error // .event)[:60]' 2>/dev/null || :)
+            words=$(target_last_words | cut -c 1-60)
             target_kill
         fi
     done

@@ -6,7 +6,7 @@
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
 #   draw_curve                   lines "clients<tab>confirmed/s<tab>p99 ms" as bars
 
-calc() { awk "BEGIN { print $1 }"; }
+calc() { awk "BEGIN { print ($1) }"; }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "none" }'; }
 

@@ -15,13 +15,14 @@
 #
 # After a window LOAD_CONFIRMED_S is what the database confirmed per second within it and LOAD_SYNCS
 # the WAL flushes per confirmed order, both between two readings that the database's own clock
-# dates; no reply counts. All orders are of quantity 1.
+# dates; no reply counts. All orders are of quantity 1. LOAD_FOREIGN is the share of the machine that
+# was used between them by others than target, database and load generator; empty if unknown.
 
 LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
-LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_SYNCS='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
+LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_SYNCS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well: what is measured is the sale.
 load_stock() {
@@ -50,17 +51,37 @@ _load_begin() {
     postgres_keep "$LOAD_PID"
 }
 
-_load_end() { wait "$LOAD_PID" || die "loadgen failed ($LOAD_LOG): $(tail -n 1 "$LOAD_LOG")"; }
+_load_end() {
+    if wait "$LOAD_PID"; then return 0; fi
+    target_check
+    die "loadgen failed ($LOAD_LOG): $(tail -n 1 "$LOAD_LOG")"
+}
+
+# "busy ours all": processor time so far, in ticks. Empty where it cannot be told apart: a process
+# of the target or of the database that is not ours to look at, or a part of a bigger machine.
+_load_ticks() {
+    [[ -n $PG_POSTMASTER && -n $TARGET_PID && $(nproc) == "$(grep -c '^cpu[0-9]' /proc/stat)" ]] || return 0
+    { cat /proc/stat /proc/[0-9]*/stat 2>/dev/null || :; } | # some have ended by then
+        awk -v postmaster="$PG_POSTMASTER" -v target="$TARGET_PID" -v loadgen="$LOAD_PID" '
+            $1 == "cpu" { for (i = 2; i <= 9; i++) all += $i; busy = all - $5 - $6 }
+            /^[0-9]+ \(/ {
+                pid = $1; sub(/^.*\) /, "") # state parent ...; processor time is in fields 12 and 13
+                if (pid == target || pid == loadgen || pid == postmaster || $2 == postmaster) ours += $12 + $13
+            }
+            END { print busy, ours, all }'
+}
 
 # Reads the database at both edges of the window.
 _load_window() {
-    local seconds=$2 before after
+    local seconds=$2 before after ticks
     : "${LOAD_PG_VERSION:=$(target_sql 'SHOW server_version_num')}"
     _load_begin "$@"
     sleep "$(calc "$LOAD_WARMUP_S + $LOAD_EDGE_S")"
+    ticks=$(_load_ticks)
     before=$(_load_reading)
     sleep "$(calc "$seconds - 2 * $LOAD_EDGE_S")"
     after=$(_load_reading)
+    ticks+=" $(_load_ticks)"
     _load_end
     # shellcheck disable=SC2034 # LOAD_SYNCS: for the scripts
     read -r LOAD_CONFIRMED_S LOAD_SYNCS < <(awk -F '|' -v OFS=' ' '
@@ -68,6 +89,8 @@ _load_window() {
         NR == 2 { n = $2 - units; s = $1 - time
                   printf "%.1f %s\n", (s > 0 ? n / s : 0), (n > 0 ? ($3 - syncs) / n : "none") }
         ' <<<"$before"$'\n'"$after")
+    # shellcheck disable=SC2034 # for the scripts
+    LOAD_FOREIGN=$(awk 'NF == 6 && $6 > $3 { printf "%.2f\n", ($4 - $1 - $5 + $2) / ($6 - $3) }' <<<"$ticks")
 }
 
 load_closed() {

@@ -30,6 +30,12 @@ source "$ROOT/harness/lib/target.sh"
 # shellcheck source=harness/lib/load.sh
 source "$ROOT/harness/lib/load.sh"
 
+# A command that fails unforeseen is an error of the harness: status 1, never the 2 that some tools
+# end with and that here means inconclusive.
+set -E
+_scenario_failed() { die "$1, line $2: this failed: ${3%%$'\n'*}"; }
+trap '_scenario_failed "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"' ERR
+
 SEED=${SEED:-1}
 AUTH_SECRET=${AUTH_SECRET:-the-harness-signs-its-tokens-with-this}
 TARGETS=()
@@ -38,7 +44,7 @@ WIDTH=78
 
 scenario_help() {
     # The script's own comment, without the shebang and the marks.
-    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+    sed -n '2,/^[^#]/ { /^# shellcheck/d; s/^# \{0,1\}//p }' "$0"
     cat <<HELP
 
 usage: ./harness/$SCENARIO.sh [TARGET...]
@@ -88,7 +94,11 @@ _scenario_run_directory() {
 _scenario_command() {
     local name line=''
     for name in SEED RATE DURATION CLIENTS MODE; do
-        [[ -z ${!name-} ]] || line+="$name=$(printf '%q' "${!name}") "
+        [[ -n ${!name-} ]] || continue
+        case ${!name} in
+        *[!A-Za-z0-9.]*) line+="$name=${!name@Q} " ;;
+        *) line+="$name=${!name} " ;;
+        esac
     done
     printf '%s./harness/%s.sh %s' "$line" "$SCENARIO" "${TARGETS[*]}"
 }
@@ -218,9 +228,10 @@ _scenario_table() {
             }'
 }
 
+# _scenario_summary STATUS CONCLUSION
 _scenario_summary() {
     jq -n --arg scenario "$SCENARIO" --arg started "$STARTED_AT" --arg command "$(_scenario_command)" \
-        --arg seed "$SEED" --argjson status "$1" --rawfile figures "$RUN/figures.tsv" \
+        --arg seed "$SEED" --argjson status "$1" --arg conclusion "$2" --rawfile figures "$RUN/figures.tsv" \
         --rawfile verdicts "$RUN/verdicts.tsv" \
         --arg commit "$(git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
         --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
@@ -230,7 +241,7 @@ _scenario_summary() {
          seed: ($seed | tonumber), commit: $commit, machine: $machine, postgres: $postgres,
          figures: [$figures | rows[] | {target: .[0], name: .[1], value: (.[2] | tonumber? // .), unit: .[3]}],
          verdicts: [$verdicts | rows[] | {target: .[3], failure_mode: .[2], verdict: .[0], declared: .[1], reason: .[4]}],
-         exit_status: $status}' >"$RUN/summary.json"
+         conclusion: $conclusion, exit_status: $status}' >"$RUN/summary.json"
 }
 
 # Declared failure modes decide.
@@ -252,7 +263,7 @@ scenario_finish() {
         say ""
     fi
     _scenario_command >"$RUN/command"
-    _scenario_summary "$1"
+    _scenario_summary "$1" "$2"
     say "${colours[$1]}$2$PLAIN"
     say "${DIM}kept: ${RUN#"$ROOT"/}   again: $(<"$RUN/command")${PLAIN}"
     exit "$1"

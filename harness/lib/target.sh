@@ -7,8 +7,8 @@
 #   target_spawn               starts the process and does not wait
 #   target_ready SECONDS       waits until it serves; status 1: it ended, or did not serve in time
 #   target_start SPEC          all of these; ends the script when the target does not serve
-#   target_stop                SIGTERM, and SIGKILL for one that does not heed it; ends the script
-#                              when the target has ended by itself
+#   target_stop                SIGTERM, and SIGKILL for one that does not heed it
+#   target_check               ends the script when the target has ended by itself
 #   target_kill                SIGKILL, whatever it does
 #   target_setting NAME [DEFAULT]   a setting as it took effect, from the target's own log
 #   target_sql QUERY           asks its database; fields are separated by '|'
@@ -65,10 +65,11 @@ target_slug() { printf '%s' "${TARGET//[^A-Za-z0-9_.=-]/_}"; }
 
 _target_server() { printf '%s/build/%s/%s/server' "$ROOT" "${MODE:-release}" "$TARGET_DIR"; }
 
-# make, quiet, also when make runs this script.
+# make, also when make runs this script; what it builds is progress.
 harness_make() {
-    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -C "$ROOT" -j "$(nproc)" "$@" >/dev/null ||
-        die "it does not build: make $*"
+    local line
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -C "$ROOT" -j "$(nproc)" "$@" |
+        while read -r line; do progress "building: $line"; done || die "it does not build: make $*"
 }
 
 # The file of a phase is built, not `make phaseN`, which would make it the phase built last.
@@ -115,6 +116,7 @@ target_spawn() {
         nice -n "$TARGET_NICE" "$(_target_server)" >>"$TARGET_LOG" 2>&1 </dev/null &
     TARGET_PID=$!
     postgres_keep "$TARGET_PID"
+    disown # bash need not report how it ended: target_check does
 }
 
 target_alive() { [[ -n $TARGET_PID ]] && kill -0 "$TARGET_PID" 2>/dev/null; }
@@ -138,13 +140,22 @@ target_start() {
     target_ready "$TARGET_READY_S" || die "$(target_name) does not serve: $(target_last_words)"
 }
 
-target_last_words() { tail -n 1 "$TARGET_LOG" 2>/dev/null | grep . || echo "$TARGET_URL does not answer"; }
+# The last line of its log; of one that says why, only that.
+target_last_words() {
+    local line
+    line=$(tail -n 1 "$TARGET_LOG" 2>/dev/null) || :
+    jq -re '.error' 2>/dev/null <<<"$line" || printf '%s\n' "${line:-$TARGET_URL does not answer}"
+}
 
 # A server that is no longer there has crashed under the load: that is no matter of verdicts.
+target_check() {
+    [[ $TARGET_KIND == url ]] || target_alive || die "$(target_name) ended in the middle of it: $(target_last_words)"
+}
+
 target_stop() {
     local tenths
     if [[ $TARGET_KIND == url || -z $TARGET_PID ]]; then return 0; fi
-    target_alive || die "$(target_name) ended in the middle of it: $(target_last_words)"
+    target_check
     kill -TERM "$TARGET_PID"
     for ((tenths = 0; tenths < TARGET_STOP_S * 10; tenths++)); do
         target_alive || break
@@ -157,8 +168,10 @@ target_stop() {
 }
 
 target_kill() {
-    if target_alive; then kill -KILL "$TARGET_PID"; fi
-    wait "$TARGET_PID" || :
+    while target_alive; do
+        kill -KILL "$TARGET_PID"
+        sleep 0.05
+    done
     TARGET_PID=''
 }
 

@@ -3,6 +3,7 @@
 #
 #   verdict_rule VALUE PRESENT [ABSENT]   judges by two conditions, '<= 0.5' and '>= 0.8'
 #   verdict_both VERDICT...               what several figures of one failure mode say together
+#   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
 #   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
 #   verdict_expected MODE TARGET          what failure-modes.tsv declares
@@ -14,8 +15,9 @@
 # N,VAR=value, a directory or a URL.
 
 VERDICT_TABLE=${VERDICT_TABLE:-$(dirname "${BASH_SOURCE[0]}")/../failure-modes.tsv}
-VERDICT_LAG_MS=10    # p99 of the generator's schedule lag: above, it ran late
+VERDICT_LAG_MS=10     # p99 of the generator's schedule lag: above, it ran late
 VERDICT_CPU_SHARE=0.8 # of one core: above, it measured itself
+VERDICT_FOREIGN=0.25  # of the machine: used by others, above it rates mean little
 
 # Does VALUE meet the condition "OP LIMIT"? Status 2: it is not a number.
 _verdict_holds() {
@@ -49,6 +51,16 @@ verdict_both() {
         [[ $verdict == "$1" ]] || { echo INCONCLUSIVE; return 0; }
     done
     echo "$1"
+}
+
+# Where others use the processors, few clients lose more than many do, and 1x more than 4x: a figure
+# that compares rates then looks better than it is. FOREIGN is the others' share, empty if unknown.
+verdict_quiet() {
+    if [[ $1 == ABSENT && $(verdict_rule "${2:-0}" "> $VERDICT_FOREIGN") == PRESENT ]]; then
+        echo INCONCLUSIVE
+    else
+        echo "$1"
+    fi
 }
 
 verdict_audit() {
