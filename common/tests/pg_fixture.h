@@ -136,7 +136,7 @@ static inline void fixture_end_backends(const char *application)
     char sql[256];
     snprintf(sql, sizeof(sql),
              "SELECT count(pg_terminate_backend(pid, %d)) FROM pg_stat_activity "
-             "WHERE application_name = '%s'",
+             "WHERE datname = current_database() AND application_name = '%s'",
              FIXTURE_PATIENCE_MS, application);
     (void)fixture_number(sql);
 }

@@ -8,8 +8,8 @@
 static const struct pg_statement BACKEND = {"backend", "SELECT pg_backend_pid()", 0,
                                             STAGE_STATEMENTS};
 
-static const char SQL_SESSIONS[] =
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fd_test'";
+static const char SQL_SESSIONS[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                                   "current_database() AND application_name = 'fd_test'";
 
 enum {
     SIZE = 4,
@@ -33,7 +33,8 @@ START_TEST(test_connection_in_a_transaction_is_discarded)
     await_waiters(1);
     dbpool_release(pool, pg);
     join(&waiter, ST_OK); /* on a new one: the slot was not lost */
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fd_test' "
+    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                  "application_name = 'fd_test' "
                   "AND state LIKE 'idle in transaction%'",
                   0);
     fixture_await(SQL_SESSIONS, 1);
@@ -41,6 +42,27 @@ START_TEST(test_connection_in_a_transaction_is_discarded)
     ck_assert_int_eq(stats.discarded, 1);
     ck_assert_int_eq(stats.connects, 2);
     ck_assert_int_eq(stats.in_use, 0);
+}
+END_TEST
+
+START_TEST(test_newcomer_does_not_take_a_freed_slot_from_the_line)
+{
+    struct caller waiter;
+    for (int i = 0; i < 8; i++) {
+        struct pg *stolen = NULL;
+        make_pool(1);
+        struct pg *pg = acquire();
+        ck_assert_status(pg_begin(pg), ST_OK);
+        let_go = false;
+        call(&waiter, CLOCK_NEVER);
+        await_waiters(1);
+        dbpool_release(pool, pg); /* discarded: the waiter must connect, and still comes first */
+        enum status status = dbpool_acquire(pool, clock_deadline_ns(SHORT_MS), NULL, &stolen);
+        let_go = true;
+        dbpool_release(pool, stolen);
+        join(&waiter, ST_OK);
+        ck_assert_status(status, ST_TIMEOUT);
+    }
 }
 END_TEST
 
@@ -121,7 +143,7 @@ START_TEST(test_no_slot_is_lost_while_backends_are_ended)
     }
     for (int i = 0; i < CHURN_ROUNDS; i++) {
         (void)fixture_number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                             "WHERE application_name = 'fd_test'");
+                             "WHERE datname = current_database() AND application_name = 'fd_test'");
     }
     churn_over = true;
     for (int i = 0; i < CALLERS; i++) {
@@ -227,6 +249,22 @@ START_TEST(test_refusal_for_good_is_told_to_everybody_at_once)
 }
 END_TEST
 
+START_TEST(test_refusal_for_good_is_told_without_another_attempt)
+{
+    struct pg *pg = NULL;
+    enum status status = ST_OK;
+    make_pool(1);
+    refuse_with("28P01");
+    /* A deadline that has passed leaves no time for an attempt. The backoff may run out between the
+     * two calls; it grows with every try, so it cannot do so each time. */
+    for (int i = 0; i < 5 && status != ST_SCHEMA; i++) {
+        ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &pg), ST_SCHEMA);
+        status = dbpool_acquire(pool, 0, NULL, &pg);
+    }
+    ck_assert_status(status, ST_SCHEMA);
+}
+END_TEST
+
 START_TEST(test_caller_in_backoff_gets_what_comes_back)
 {
     struct caller waiter;
@@ -286,12 +324,14 @@ static void add_tests(TCase *tc)
     log_set_level(LOG_ERROR); /* outages are what is tested */
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_connection_in_a_transaction_is_discarded);
+    tcase_add_test(tc, test_newcomer_does_not_take_a_freed_slot_from_the_line);
     tcase_add_test(tc, test_broken_connection_is_discarded);
     tcase_add_test(tc, test_no_caller_sees_connections_that_died_idle);
     tcase_add_test(tc, test_no_slot_is_lost_while_backends_are_ended);
     tcase_add_test(tc, test_attempts_are_spaced_while_the_database_refuses);
     tcase_add_test(tc, test_callers_are_served_when_the_database_comes_back);
     tcase_add_test(tc, test_refusal_for_good_is_told_to_everybody_at_once);
+    tcase_add_test(tc, test_refusal_for_good_is_told_without_another_attempt);
     tcase_add_test(tc, test_caller_in_backoff_gets_what_comes_back);
     tcase_add_test(tc, test_silent_database_is_bounded_by_the_callers_deadline);
     tcase_add_test(tc, test_shut_wakes_a_caller_in_backoff);

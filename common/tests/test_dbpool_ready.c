@@ -42,7 +42,9 @@ START_TEST(test_ready_when_database_and_schema_are_there)
 {
     ck_assert_status(dbpool_wait_ready(&options, 0, &PROBE, error), ST_OK);
     ck_assert_status(dbpool_wait_ready(&options, LONG_MS, NULL, error), ST_OK);
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fd_test'", 0);
+    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                  "application_name = 'fd_test'",
+                  0);
 }
 END_TEST
 

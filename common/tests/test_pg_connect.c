@@ -161,7 +161,8 @@ START_TEST(test_connect_tells_refusals_for_good_from_passing_ones)
     assert_answer("28P01", "Passwort-Authentifizierung fehlgeschlagen", ST_SCHEMA,
                   "password refused");
     assert_answer("28000", "no pg_hba.conf entry for host", ST_SCHEMA, "pg_hba.conf");
-    assert_answer("57P03", "the database system is starting up", ST_RETRY, "starting up");
+    assert_answer("57P03", "the database system is starting up", ST_RETRY,
+                  "refuses connections: the database system is starting up (57P03)");
     assert_answer("53300", "sorry, too many clients already", ST_BUSY, "too many clients");
     assert_answer("42704", "unrecognized configuration parameter", ST_DB, "unrecognized");
 }

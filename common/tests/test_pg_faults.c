@@ -55,7 +55,9 @@ static void begin_with_row(void)
 /* Waits until no session of ours is left, so that what it did is decided; then counts. */
 static void assert_rows(long count)
 {
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fd_test'", 0);
+    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                  "application_name = 'fd_test'",
+                  0);
     ck_assert_int_eq(fixture_number("SELECT count(*) FROM items"), count);
 }
 
