@@ -284,6 +284,7 @@ enum status load_run(const struct options *options, const struct plan *plan,
     if (options->secret != NULL) {
         tokens = token_maker_create(options->secret, epoch_ms() / 1000 + TOKEN_SPARE_S);
         if (tokens == NULL) {
+            out->obstacle = "libcrypto's HMAC-SHA256";
             return ST_SYSTEM;
         }
     }
@@ -297,10 +298,12 @@ enum status load_run(const struct options *options, const struct plan *plan,
     client->stats = out->stats = stats_create();
 
     const struct net_hooks hooks = client_hooks(client);
+    out->obstacle = options->journal_file;
     status = journal_open(options->journal_file, &client->journal);
     if (status != ST_OK) {
         goto out;
     }
+    out->obstacle = "epoll";
     status = net_create(options->host, options->port, caps, &hooks, &client->net);
     if (status != ST_OK) {
         goto out;

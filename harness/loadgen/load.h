@@ -10,7 +10,8 @@ struct load_result {
     struct summary summary; /* points into the options and the result */
     struct stats *stats;
     struct series *series;
-    enum status journal; /* ST_SYSTEM: incomplete */
+    enum status journal;  /* ST_SYSTEM: incomplete */
+    const char *obstacle; /* what could not be had, when load_run fails */
 };
 
 /* Runs the plan (open loop, or the reads and probes beside a closed loop) against the options' URL.

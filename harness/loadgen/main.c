@@ -22,9 +22,9 @@ __attribute__((noreturn)) static void give_up(const char *what)
     exit(EXIT_UNTRUSTED);
 }
 
-static FILE *open_or_give_up(const char *path, const char *mode)
+static FILE *open_output(const char *path)
 {
-    FILE *file = fopen(path, mode);
+    FILE *file = fopen(path, "we");
     if (file == NULL) {
         give_up(path);
     }
@@ -35,7 +35,10 @@ static struct plan *load_plan(const char *path)
 {
     struct plan *plan = NULL;
     size_t line = 0;
-    FILE *file = open_or_give_up(path, "re");
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        give_up(path);
+    }
     const enum status status = plan_load(file, &plan, &line);
     fclose(file);
     if (status == ST_SYSTEM) {
@@ -50,7 +53,7 @@ static struct plan *load_plan(const char *path)
 
 static void save_plan(const struct plan *plan, const char *path)
 {
-    FILE *file = open_or_give_up(path, "we");
+    FILE *file = open_output(path);
     const enum status status = plan_save(plan, file);
     if (fclose(file) != 0 || status != ST_OK) {
         give_up(path);
@@ -71,6 +74,16 @@ static struct plan *get_plan(const struct options *options)
         save_plan(plan, options->save_plan_file);
     }
     return plan;
+}
+
+/* The load did not begin. */
+static void tell_why_not(const struct options *options, const char *obstacle, enum status status)
+{
+    if (status == ST_NOT_FOUND) {
+        fprintf(stderr, "loadgen: %s has no address\n", options->host);
+    } else {
+        fprintf(stderr, "loadgen: %s: %s\n", obstacle, strerror(errno));
+    }
 }
 
 /* Whether the figures can be trusted; says why not. */
@@ -104,17 +117,22 @@ static bool is_trusted(const struct options *options, const struct load_result *
     return trusted;
 }
 
+/* Accepts NULL. */
+static bool close_output(FILE *file)
+{
+    return file == NULL || fclose(file) == 0;
+}
+
+/* Writes and closes. */
 static bool write_results(const struct options *options, const struct load_result *result,
                           FILE *summary, FILE *series)
 {
     bool good = summary_write(&result->summary, summary) == ST_OK;
     if (series != NULL) {
         good = series_write(result->series, options->marks_file, series) == ST_OK && good;
-        good = fclose(series) == 0 && good;
     }
-    if (summary != stdout) {
-        good = fclose(summary) == 0 && good;
-    }
+    good = close_output(series) && good;
+    good = close_output(summary) && good;
     if (!good) {
         fprintf(stderr, "loadgen: the results could not be written: %s\n", strerror(errno));
     }
@@ -132,9 +150,8 @@ int main(int argc, char **argv)
         plan_destroy(plan);
         return EXIT_SUCCESS;
     }
-    FILE *summary =
-        options.summary_file == NULL ? stdout : open_or_give_up(options.summary_file, "we");
-    FILE *series = options.series_file == NULL ? NULL : open_or_give_up(options.series_file, "we");
+    FILE *summary = options.summary_file == NULL ? stdout : open_output(options.summary_file);
+    FILE *series = options.series_file == NULL ? NULL : open_output(options.series_file);
 
     struct load_result result;
     const enum status status = load_run(&options, plan, &result);
@@ -142,10 +159,10 @@ int main(int argc, char **argv)
     if (status == ST_OK) {
         trusted = is_trusted(&options, &result);
         trusted = write_results(&options, &result, summary, series) && trusted;
-    } else if (status == ST_NOT_FOUND) {
-        fprintf(stderr, "loadgen: %s has no address\n", options.host);
     } else {
-        fprintf(stderr, "loadgen: cannot start: %s\n", strerror(errno));
+        tell_why_not(&options, result.obstacle, status);
+        (void)close_output(series);
+        (void)close_output(summary);
     }
     load_result_release(&result);
     plan_destroy(plan);

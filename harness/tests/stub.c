@@ -90,10 +90,18 @@ static void put_dribble(int fd, const char *bytes, size_t length)
     }
 }
 
+/* In one packet: what comes later could be taken for the next reply, and rightly so. */
+static void put_trailing(int fd, const char *bytes, size_t length)
+{
+    char both[2 * STUB_REPLY_MAX];
+    const int all =
+        snprintf(both, sizeof(both), "%.*sand more that nobody asked for", (int)length, bytes);
+    (void)put(fd, both, (size_t)all);
+}
+
 static void send_reply(struct stub *stub, int fd, const char *bytes, size_t length, bool is_order)
 {
     static const char garbage[] = "\x16\x03\x01 this is no HTTP\r\n\r\n";
-    static const char extra[] = "and more that nobody asked for";
     const enum mode mode = is_order ? stub->settings.mode : MODE_ECHO201;
     switch (mode) {
     case MODE_DRIBBLE:
@@ -116,8 +124,7 @@ static void send_reply(struct stub *stub, int fd, const char *bytes, size_t leng
         (void)put(fd, garbage, sizeof(garbage) - 1);
         return;
     case MODE_TRAILING:
-        (void)put(fd, bytes, length);
-        (void)put(fd, extra, sizeof(extra) - 1);
+        put_trailing(fd, bytes, length);
         return;
     case MODE_MUTE:
         return;
