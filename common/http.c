@@ -13,15 +13,11 @@
 
 #include <assert.h>
 #include <civetweb.h>
-#include <errno.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/http_conn.h"
@@ -230,53 +226,6 @@ static int on_log(const struct mg_connection *mg, const char *message)
 
 /* ----------------------------------------------------------------------------- start and stop */
 
-static void explain_bind(const struct http_options *options, int error_number,
-                         char error[HTTP_ERROR_SIZE])
-{
-    if (error_number == EADDRINUSE) {
-        snprintf(error, HTTP_ERROR_SIZE,
-                 "port %d is in use: another program listens on %s:%d; stop it, or choose another "
-                 "port",
-                 options->port, options->bind, options->port);
-    } else {
-        snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %s:%d: %s", options->bind, options->port,
-                 strerror(error_number));
-    }
-}
-
-/* Binds a socket and closes it again: civetweb does not say why it cannot. */
-static enum status try_bind(const struct http_options *options, char error[HTTP_ERROR_SIZE])
-{
-    enum status status = ST_SYSTEM;
-    int fd = -1;
-    struct addrinfo *address = NULL;
-    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                                   .ai_socktype = SOCK_STREAM};
-    char port[NUMBER_SIZE];
-    snprintf(port, sizeof port, "%d", options->port);
-    if (getaddrinfo(options->bind, port, &hints, &address) != 0) {
-        snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %.64s: not an IP address",
-                 options->bind);
-        goto out;
-    }
-    fd = socket(address->ai_family, SOCK_STREAM, 0);
-    const int on = 1; /* as civetweb does: connections of an earlier run are no hindrance */
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        explain_bind(options, errno, error);
-        goto out;
-    }
-    status = ST_OK;
-out:
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (address) {
-        freeaddrinfo(address);
-    }
-    return status;
-}
-
 static struct mg_context *start_civetweb(struct http_server *server, char error[HTTP_ERROR_SIZE])
 {
     const struct http_options *options = &server->options;
@@ -355,7 +304,7 @@ enum status http_start(const struct http_options *options, struct http_server **
     assert(options->threads >= 1 && options->threads <= THREADS_MAX);
     assert(options->read_timeout_ms >= READ_TIMEOUT_MIN_MS && options->drain_ms >= 0);
     *out = NULL;
-    enum status status = try_bind(options, error);
+    enum status status = http_listen_prepare(options, error);
     if (status != ST_OK) {
         return status;
     }

@@ -5,9 +5,10 @@
  * and a stop that loses no reply. What rests on civetweb's undocumented behaviour is in http_raw.c.
  *
  * Checks run in this order, and the first that fails answers: draining, framing and headers, Host,
- * lengths of URI, route (404), method (405), Content-Type (415), length (411, 413), body read (408).
- * Only then is the handler called. Every reply that is sent before the whole body was read closes
- * the connection. A thread is held per connection, for as long as the connection is open. */
+ * lengths of URI, route (404), method (405), Content-Type (415), length (411, 413), body read
+ * (408). Only then is the handler called. Every reply that is sent before the whole body was read
+ * closes the connection. A thread is held per connection, for as long as the connection is open;
+ * one that is idle is closed between half of read_timeout_ms and all of it. */
 #ifndef FLASHDEAL_HTTP_H
 #define FLASHDEAL_HTTP_H
 
@@ -20,13 +21,13 @@
 #include "common/uuid.h"
 
 enum {
-    HTTP_BODY_MAX = 4096,       /* bytes of a request body; more is 413 */
-    HTTP_URI_MAX = 1024,        /* bytes of path and query; more is 414 */
-    HTTP_HEADERS_MAX = 63,      /* header fields; more is 431 (civetweb drops the 65th silently) */
+    HTTP_BODY_MAX = 4096,  /* bytes of a request body; more is 413 */
+    HTTP_URI_MAX = 1024,   /* bytes of path and query; more is 414 */
+    HTTP_HEADERS_MAX = 63, /* header fields; more is 431 (civetweb drops the 65th silently) */
     HTTP_HEADER_BYTES_MAX = 16384, /* request line and header block; more is 431 */
-    HTTP_PARAM_SIZE = 128,      /* a path parameter's bytes, NUL included; longer does not match */
+    HTTP_PARAM_SIZE = 128, /* a path parameter's bytes, NUL included; longer does not match */
     HTTP_REPLY_HEADERS_MAX = 16,
-    HTTP_DRAIN_MS = 10000,      /* requests in flight get this long at stop */
+    HTTP_DRAIN_MS = 10000, /* requests in flight get this long at stop */
 };
 
 struct http_server; /* opaque */
@@ -41,7 +42,7 @@ struct http_request {
     const char *query;           /* after '?', undecoded; "" if none */
     const char *body;            /* body_length bytes, also NUL-terminated; "" if none */
     size_t body_length;
-    struct http_conn *conn;      /* for http.c */
+    struct http_conn *conn; /* for http.c */
 };
 
 /* Called on one of the server's threads; must reply exactly once, with one of the two calls below,
@@ -49,19 +50,19 @@ struct http_request {
 typedef void http_handler(struct http_request *request, void *context);
 
 struct http_route {
-    const char *method;    /* "GET", "POST" */
-    const char *path;      /* exact and case-sensitive; one "{}" segment may end it: "/sales/{}" */
+    const char *method; /* "GET", "POST" */
+    const char *path; /* exact and case-sensitive; "/sales/{}": one segment, without '%', ends it */
     http_handler *handler;
-    void *context;         /* handed to the handler; borrowed */
-    bool takes_json;       /* requires application/json and a Content-Length, and reads the body */
+    void *context;   /* handed to the handler; borrowed */
+    bool takes_json; /* requires application/json and a Content-Length, and reads the body */
 };
 
 struct http_options {
-    const char *bind;           /* an address, "127.0.0.1" */
-    int port;                   /* 1..65535 */
-    int threads;                /* connections served at once, 1..4096 */
-    int read_timeout_ms;        /* bounds the header and the body, each; from 100 */
-    int drain_ms;               /* HTTP_DRAIN_MS, less in tests */
+    const char *bind;                /* an address, "127.0.0.1" */
+    int port;                        /* 1..65535 */
+    int threads;                     /* connections served at once, 1..4096 */
+    int read_timeout_ms;             /* bounds the header and the body, each; from 100 */
+    int drain_ms;                    /* HTTP_DRAIN_MS, less in tests */
     const struct http_route *routes; /* borrowed */
     size_t route_count;
 };
@@ -73,8 +74,9 @@ MUST_USE enum status http_start(const struct http_options *options, struct http_
                                 char error[HTTP_ERROR_SIZE]);
 
 /* Drains and stops: new requests get 503 and close, requests in flight are waited for up to
- * drain_ms, then the sockets close. ST_OK: every reply was sent. ST_TIMEOUT: some handler still runs;
- * the server cannot be freed and the caller should _exit(1). Blocks up to drain_ms + 2 s. */
+ * drain_ms, then the sockets close. ST_OK: every reply was sent. ST_TIMEOUT: some handler still
+ * runs; the server cannot be freed and the caller should _exit(1), or call again. Blocks up to
+ * drain_ms + 2 s. */
 MUST_USE enum status http_stop(struct http_server *server);
 
 /* Handlers running now. */
@@ -88,15 +90,15 @@ void http_add_header(struct http_request *request, const char *name, const char 
 /* Sends a JSON reply; json is a whole JSON text. */
 void http_reply(struct http_request *request, int status, const char *json);
 
-/* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code, detail (a literal for
- * people: never the input), request_id. */
+/* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code,
+ * detail (a literal for people: never the input), request_id. */
 void http_problem(struct http_request *request, int status, const char *code, const char *detail);
 
 /* As http_problem, with Retry-After: seconds (from 1). */
 void http_problem_retry(struct http_request *request, int status, const char *code,
                         const char *detail, int retry_after_s);
 
-/* The largest integer that a path, a query or a body may hold: 2^53 - 1, exact in any JSON parser. */
+/* The largest integer in a path, a query or a body: 2^53 - 1, exact in any JSON parser. */
 #define HTTP_INT_MAX INT64_C(9007199254740991)
 
 /* Reads the path parameter as an integer: ST_INVALID unless it is one decimal number without sign

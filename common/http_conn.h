@@ -1,7 +1,8 @@
 /* http_conn: what the parts of the listener share; nobody else includes it. First used by phase 0.
  *
  * http.c runs the server and leads a request through the checks, http_check.c judges its framing
- * and length, http_route.c finds its route and reads its query, http_reply.c writes the reply. */
+ * and length, http_route.c finds its route and reads its query, http_reply.c writes the reply;
+ * http_listen.c sees to address and limits. */
 #ifndef FLASHDEAL_HTTP_CONN_H
 #define FLASHDEAL_HTTP_CONN_H
 
@@ -51,6 +52,11 @@ struct http_frame {
     bool stays_open; /* as far as the client wishes */
     bool expects_continue;
 };
+
+/* Raises the limit on open files for the threads and tries the address. ST_SYSTEM: a sentence in
+ * error. */
+MUST_USE enum status http_listen_prepare(const struct http_options *options,
+                                         char error[HTTP_ERROR_SIZE]);
 
 /* Framing, headers, Host and the length of the URI. NULL: all is well and *frame is filled. */
 const struct http_refusal *http_check_frame(const struct mg_request_info *info,

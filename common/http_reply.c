@@ -19,7 +19,7 @@
 enum {
     REPLY_BYTES = 8192,   /* head and, if it fits, body */
     PROBLEM_BYTES = 1024, /* type, title, status, code, detail, request_id */
-    DATE_SIZE = 30,       /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL */
+    DATE_SIZE = 80,       /* "Sun, 06 Nov 1994 08:49:37 GMT", and room for any int in it */
 };
 
 /* RFC 9110 15. */
@@ -59,9 +59,13 @@ static const char *phrase_of(int status)
     return "";
 }
 
-/* The Date field's text, made anew once a second on each thread. */
+/* The Date field's text (RFC 9110 5.6.7), made anew once a second on each thread. Not by strftime,
+ * which takes another page of every worker's stack. */
 static const char *date_now(void)
 {
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     static _Thread_local time_t made;
     static _Thread_local char text[DATE_SIZE];
     struct timespec now;
@@ -70,7 +74,9 @@ static const char *date_now(void)
         struct tm utc;
         made = now.tv_sec;
         gmtime_r(&made, &utc);
-        strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[utc.tm_wday],
+                 utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                 utc.tm_sec);
     }
     return text;
 }

@@ -110,7 +110,7 @@ static inline void decorated_get(struct http_request *request, void *context)
 {
     (void)context;
     for (int i = 0; i < HTTP_REPLY_HEADERS_MAX; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "X-Extra-%d", i);
         http_add_header(request, name, "value %d of %s", i, "many");
     }
@@ -227,7 +227,7 @@ static inline void assert_header(const char *name, const char *expected)
 /* A problem of this code, with its id in header and body, and nothing of the input. */
 static inline void assert_problem(int status, const char *code)
 {
-    char expected[RAW_VALUE_SIZE], id[RAW_VALUE_SIZE];
+    char expected[RAW_VALUE_SIZE + 64], id[RAW_VALUE_SIZE];
     ck_assert_msg(reply.status == status, "status %d, not %d: %s", reply.status, status,
                   reply.body);
     assert_header("Content-Type", "application/problem+json");

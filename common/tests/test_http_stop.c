@@ -72,8 +72,11 @@ START_TEST(test_stop_waits_for_a_request_in_flight_and_refuses_new_ones)
     ck_assert_int_eq(reply.status, 200);
     ck_assert_str_eq(reply.body, "{\"slow\":true}");
     assert_closed();
+    int64_t idle_ns = clock_now_ns();
     pthread_join(stopper.thread, NULL);
     ck_assert_int_eq(stopper.status, ST_OK);
+    /* It was woken, not left to its deadline. */
+    ck_assert_int_lt((clock_now_ns() - idle_ns) / CLOCK_NS_PER_MS, DRAIN_MS / 2);
 }
 END_TEST
 

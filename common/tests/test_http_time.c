@@ -175,7 +175,8 @@ START_TEST(test_pauses_between_requests_do_not_add_up)
 }
 END_TEST
 
-/* The time in the handler is not the client's. */
+/* The time in the handler is not the client's: neither for the deadline nor for what is called
+ * late. */
 START_TEST(test_slow_handler_does_not_eat_the_next_deadline)
 {
     gate_set(false);
@@ -189,6 +190,8 @@ START_TEST(test_slow_handler_does_not_eat_the_next_deadline)
     pause_ms(READ_TIMEOUT_MS / 20);
     ask(" HTTP/1.1\r\n" HOST "\r\n");
     ck_assert_int_eq(reply.status, 200);
+    ask("GET /canary\001"); /* at once, so not late */
+    assert_problem(400, "bad_request");
 }
 END_TEST
 
