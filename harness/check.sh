@@ -28,8 +28,8 @@ LINT_S=300
 SCENARIOS_S=1200
 
 passed=0 failed=0 skipped=0
-failures=() skips=()
-child=''
+failures=() skips=() phases=()
+declare -A step_pid step_began step_limit_s step_kind step_log
 
 # --------------------------------------------------------------------------------------- steps
 
@@ -46,45 +46,59 @@ count() {
         END { print "N " p + 0, f + 0, s + 0 }' "$1"
 }
 
-# step NAME SECONDS counts|plain COMMAND ARG..: in the background, so that Ctrl-C is heard at once.
-step() {
-    local name=$1 limit_s=$2 kind=$3 log status=0 began=$SECONDS kind_of text p=0 f=0 s=0 verdict
-    shift 3
+# launch NAME SECONDS counts|plain COMMAND ARG..: starts a step in the background. Several may run
+# side by side where they mostly wait. A step that ONLY leaves out is not started, nor collected.
+launch() {
+    local name=$1
     [[ $name =~ ${ONLY:-.} ]] || return 0
-    log=$LOGS/${name//[^a-z0-9]/-}.log
+    step_limit_s[$name]=$2 step_kind[$name]=$3 step_began[$name]=$SECONDS
+    step_log[$name]=$LOGS/${name//[^a-z0-9]/-}.log
+    shift 3
     if [[ -t 2 ]]; then progress "$name ..."; fi
-    timeout -k 15 "$limit_s" "$@" >"$log" 2>&1 </dev/null &
-    child=$!
-    wait "$child" || status=$?
-    child=''
-    while read -r kind_of text; do
-        case $kind_of in
+    timeout -k 15 "${step_limit_s[$name]}" "$@" >"${step_log[$name]}" 2>&1 </dev/null &
+    step_pid[$name]=$!
+}
+
+# collect NAME: waits for it (and hears Ctrl-C meanwhile), counts, prints its line.
+collect() {
+    local name=$1 status=0 what text p=0 f=0 s=0 verdict log kind
+    [[ -n ${step_pid[$name]-} ]] || return 0
+    wait "${step_pid[$name]}" || status=$?
+    unset "step_pid[$name]"
+    log=${step_log[$name]} kind=${step_kind[$name]}
+    while read -r what text; do
+        case $what in
         N) read -r p f s <<<"$text" ;;
         F) failures+=("$name: $text") ;;
         S) skips+=("$name: $text") ;;
         esac
     done < <(count "$log")
+    text=''
     if ((status == 124 || status == 137)); then
-        f=$((f + 1))
-        failures+=("$name: did not end within $limit_s s (${log#"$ROOT"/})")
+        text="did not end within ${step_limit_s[$name]} s"
     elif ((status != 0 && f == 0)); then
-        f=1
-        failures+=("$name: ended with status $status (${log#"$ROOT"/})")
-    elif ((status == 0 && p + f + s == 0)); then
-        if [[ $kind == plain ]]; then
-            p=1
-        else
-            f=1
-            failures+=("$name: counted no test (${log#"$ROOT"/})")
-        fi
+        text="ended with status $status"
+    elif ((p + f + s == 0)) && [[ $kind == counts ]]; then
+        text="counted no test"
+    elif ((p + f + s == 0)); then
+        p=1
+    fi
+    if [[ -n $text ]]; then
+        f=$((f + 1))
+        failures+=("$name: $text (${log#"$ROOT"/})")
     fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     progress_end
     verdict=${GREEN}ok${PLAIN}
     if ((f > 0)); then verdict=${RED}FAILED${PLAIN}; fi
-    printf '%5d s  %-40s %s %s\n' $((SECONDS - began)) "$name" "$verdict" \
+    printf '%5d s  %-28s %s %s\n' $((SECONDS - step_began[$name])) "$name" "$verdict" \
         "$(summary "$p" "$f" "$s" "$kind")"
-    if ((status != 0 && f == 1)) && [[ $kind == plain ]]; then excerpt "$log"; fi
+    if [[ -n $text ]]; then excerpt "$log"; fi
+}
+
+step() {
+    launch "$@"
+    collect "$1"
 }
 
 # The lines of a log that say what is wrong, at most 15; failing those, its end.
@@ -100,8 +114,11 @@ summary() {
     if (($3 > 0)); then printf ', %d skipped' "$3"; fi
 }
 
-# shellcheck disable=SC2317 # reached through on_exit
-end_child() { if [[ -n $child ]]; then kill -TERM "$child"; wait "$child"; fi; }
+end_steps() {
+    local pid
+    for pid in "${step_pid[@]}"; do kill -TERM "$pid"; done 2>/dev/null
+    wait
+}
 
 # ---------------------------------------------------------------------------- what the steps run
 
@@ -114,25 +131,35 @@ without_aslr() {
     fi
 }
 
-# run_programs MODE PROGRAM..: Check programs, one after the other, whatever each says. One that
-# ends badly without saying which test failed (a crash, a sanitizer) is a failure of its own.
+# run_program MODE PROGRAM URI: a Check program. One that ends badly without saying which test failed
+# (a crash, a sanitizer) is a failure of its own.
+run_program() {
+    local status=0 out prefix
+    mapfile -t prefix < <(without_aslr "$1")
+    out=$(TEST_DATABASE_URL=$3 "${prefix[@]}" timeout -k 5 "$TEST_S" "$2" 2>&1) || status=$?
+    printf '# %s\n%s\n' "$2" "$out"
+    if ! grep -qE '^[0-9]+%: Checks: [1-9]' <<<"$out"; then
+        say "not ok $2: ended with status $status, having counted no test"
+    elif ((status != 0)) && grep -qE '^100%' <<<"$out"; then
+        say "not ok $2: every test passed, and yet status $status (a sanitizer?)"
+    fi
+}
+
+# run_programs MODE PROGRAM URI [PROGRAM URI ..]: as many at a time as there are cores, the output
+# of each in one piece. What failed is in the output.
 run_programs() {
-    local mode=$1 program out status bad=0 prefix
+    local mode=$1 out at_once
     shift
-    mapfile -t prefix < <(without_aslr "$mode")
-    for program in "$@"; do
-        status=0
-        say "# $program"
-        out=$("${prefix[@]}" timeout -k 5 "$TEST_S" "$program" 2>&1) || status=$?
-        printf '%s\n' "$out"
-        if ! grep -qE '^[0-9]+%: Checks: [1-9]' <<<"$out"; then
-            say "not ok $program: ended with status $status, having counted no test"
-        elif ((status != 0)) && grep -qE '^100%' <<<"$out"; then
-            say "not ok $program: every test passed, and yet status $status (a sanitizer?)"
-        fi
-        ((status == 0)) || bad=1
+    out=$(mktemp -d)
+    on_exit rm -rf "$out"
+    at_once=$(nproc)
+    while (($# > 0)); do
+        run_program "$mode" "$1" "$2" >"$out/${1##*/}" &
+        shift 2
+        ((--at_once > 0)) || { wait -n && at_once=1; }
     done
-    return "$bad"
+    wait
+    cat "$out"/*
 }
 
 # A test script prints its own lines.
@@ -151,8 +178,6 @@ run_scripts() {
     return "$bad"
 }
 
-phases() { (cd "$ROOT" && for dir in phase[0-8]; do say "${dir#phase}"; done); }
-
 programs() {
     local mode=$1 dir=$2 source
     for source in "$ROOT/$dir"/test_*.c; do
@@ -160,11 +185,15 @@ programs() {
     done
 }
 
-with_database() {
-    local name=$1
+# programs_step NAME SECONDS MODE DIRECTORY: its test programs, each with a database of its own.
+programs_step() {
+    local name=$1 program list=()
+    [[ $name =~ ${ONLY:-.} ]] || return 0
     if [[ -z $PG_DIR ]]; then postgres_start check; fi
-    TEST_DATABASE_URL=$(postgres_database "$name")
-    export TEST_DATABASE_URL
+    for program in $(programs "$3" "$4"); do
+        list+=("$program" "$(postgres_database "$(basename "$program")")")
+    done
+    step "$name" "$2" counts bash "$ROOT/harness/check.sh" programs "$3" "${list[@]}"
 }
 
 # ---------------------------------------------------------------------------------- step groups
@@ -172,26 +201,25 @@ with_database() {
 # `timeout` cannot run a function: steps that need one call this script itself.
 build_step() { step "build $1" "$BUILD_S" plain make -j2 MODE="$1" all tests; }
 
-unit_step() {
-    local mode=$1 list
-    mapfile -t list < <(programs "$mode" common/tests)
-    with_database "unit_$mode"
-    step "unit tests $mode" "$UNIT_S" counts bash "$ROOT/harness/check.sh" programs "$mode" "${list[@]}"
-}
+unit_step() { programs_step "unit tests $1" "$UNIT_S" "$1" common/tests; }
 
 harness_steps() {
     local list
-    mapfile -t list < <(programs release harness/tests)
-    with_database harness
-    step "harness programs" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" programs release "${list[@]}"
-    mapfile -t list < <(find "$ROOT/harness/tests" -name 'test_*.sh' | sort)
+    programs_step "harness programs" "$HARNESS_S" release harness/tests
+    mapfile -t list < <(find "$ROOT/harness" -name 'test_*.sh' | sort)
     step "harness scripts" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" scripts "${list[@]}"
 }
 
-contract_step() {
-    local prefix
-    mapfile -t prefix < <(without_aslr "$2")
-    step "contract phase $1 $2" "$CONTRACT_S" counts "${prefix[@]}" bash "$ROOT/harness/contract/run.sh" "$1" "$2"
+# contract_steps MODE N..: the suite mostly waits for deadlines, so the phases go side by side.
+contract_steps() {
+    local mode=$1 n prefix
+    shift
+    mapfile -t prefix < <(without_aslr "$mode")
+    for n in "$@"; do
+        launch "contract phase $n $mode" "$CONTRACT_S" counts \
+            "${prefix[@]}" bash "$ROOT/harness/contract/run.sh" "$n" "$mode"
+    done
+    for n in "$@"; do collect "contract phase $n $mode"; done
 }
 
 scenario_step() {
@@ -213,15 +241,14 @@ lint_steps() {
 }
 
 run_quick() {
-    local n
     build_step release
     static_steps
     unit_step release
-    for n in $(phases); do contract_step "$n" release; done
+    contract_steps release "${phases[@]}"
 }
 
 run_all() {
-    local n mode
+    local mode
     run_quick
     lint_steps
     step "build clang" "$BUILD_S" plain make -j2 CC=clang all tests
@@ -229,7 +256,7 @@ run_all() {
     for mode in asan tsan; do
         build_step "$mode"
         unit_step "$mode"
-        for n in $(phases); do contract_step "$n" "$mode"; done
+        contract_steps "$mode" "${phases[@]}"
     done
     scenario_step
 }
@@ -238,7 +265,7 @@ run_phase() {
     local mode
     for mode in release asan tsan; do
         build_step "$mode"
-        contract_step "$1" "$mode"
+        contract_steps "$mode" "$1"
     done
     scenario_step "$1"
 }
@@ -282,7 +309,8 @@ export WERROR=-Werror CK_FORK=no
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-on_exit end_child
+read -ra phases < <(make -s print-phases)
+on_exit end_steps
 case $what in
 quick) run_quick ;;
 all) run_all ;;
