@@ -157,6 +157,7 @@ static void serve(struct http_server *server, struct http_request *request,
 {
     struct http_conn *conn = request->conn;
     struct http_frame frame;
+    conn->is_head = strcmp(info->request_method, "HEAD") == 0;
     if (atomic_load(&server->draining)) {
         refuse_draining(request);
         return;
@@ -168,7 +169,6 @@ static void serve(struct http_server *server, struct http_request *request,
     }
     bool has_body = frame.length > 0 || frame.has_transfer;
     conn->closes = !frame.stays_open || has_body; /* until the body has been read */
-    conn->is_head = strcmp(info->request_method, "HEAD") == 0;
     if (info->query_string) {
         request->query = info->query_string;
     }
