@@ -83,6 +83,12 @@ become_root() {
 
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q "$@" </dev/null; }
 
+# A sign of life for each package, and what goes wrong; not the rest of its thousand lines.
+apt_install() {
+    apt install -y --no-install-recommends "${names[@]}" 2>&1 |
+        grep --line-buffered -E '^(Fetched|Setting up|E:|Err:|dpkg: error)'
+}
+
 # What it will fetch and occupy, in apt's own words.
 announce() {
     say "To install (the $part part of $tier): ${names[*]}"
@@ -115,12 +121,11 @@ install_packages() {
     fi
     announce
     without_cluster
-    if apt install -y --no-install-recommends "${names[@]}"; then return 0; fi
+    if apt_install; then return 0; fi
     [[ -z $updated ]] || die "apt-get could not install these packages: its words are above"
     say "Again, with fresh package lists (apt-get update)"
     apt update >/dev/null || die "apt-get update failed: is there a network?"
-    apt install -y --no-install-recommends "${names[@]}" ||
-        die "apt-get could not install these packages: its words are above"
+    apt_install || die "apt-get could not install these packages: its words are above"
 }
 
 # Pinned, in a directory of its own; the stamp is the list it was made from.
