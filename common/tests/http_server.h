@@ -199,8 +199,16 @@ static inline void open_raw(void)
     raw_open(&raw, raw_port);
 }
 
+/* Waits until the server has closed as well: a connection that still waits for a worker when
+ * civetweb stops is never closed. */
 static inline void close_raw(void)
 {
+    if (raw.fd >= 0) {
+        shutdown(raw.fd, SHUT_WR);
+        do {
+            raw.used = 0;
+        } while (raw_fill(&raw, RAW_WAIT_MS));
+    }
     raw_close(&raw);
 }
 

@@ -123,12 +123,14 @@ START_TEST(test_stop_does_not_wait_for_idle_and_half_sent_connections)
     raw_open(&raw, PORT);
     assert_serves();
     raw_open(&other, PORT);
+    raw_send(&other, GET_HEALTH);
+    raw_receive(&other, &reply); /* a worker has it */
     raw_send(&other, "GET /health HTTP/1.1\r\nHo");
     int64_t start_ns = clock_now_ns();
     ck_assert_int_eq(http_stop(server), ST_OK);
     ck_assert_int_lt((clock_now_ns() - start_ns) / CLOCK_NS_PER_MS, DRAIN_MS);
     ck_assert(raw_ends(&raw));
-    ck_assert(raw_ends(&other) || other.used > 0);
+    ck_assert(raw_ends(&other));
 }
 END_TEST
 
