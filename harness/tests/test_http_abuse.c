@@ -324,7 +324,7 @@ END_TEST
 static void raise_file_limit(void)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)(target.threads + SPARE_FILES);
+    rlim_t wanted = (rlim_t)target.threads + SPARE_FILES;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
         limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
