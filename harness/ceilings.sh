@@ -13,34 +13,22 @@ scenario_begin ceilings "The server and pgbench in turn, with the same statement
 WINDOW=${DURATION:-1.5}
 read -ra COUNTS <<<"${CLIENTS:-1 4 64}"
 GATED=16 # clients
-PAIRS=5
-REACHED=0.7
-PGBENCH=$(command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+PAIRS=5 REACHED=0.7
 
-# pgbench_rate CLIENTS: its transactions per second.
-pgbench_rate() {
-    load_stock "$LOAD_UNITS"
-    progress "pgbench: $1 clients for $WINDOW s"
-    "$PGBENCH" -n -M prepared -c "$1" -j 2 -T "$(calc "int($WINDOW + 0.5)")" -f "$statements" "$TARGET_DB" \
-        >"$RUN/pgbench.log" 2>&1 || die "pgbench failed: $(tail -n 1 "$RUN/pgbench.log")"
-    awk '/^tps = / { print $3 }' "$RUN/pgbench.log"
-}
 # pair CLIENTS: a line "clients|server/s|pgbench/s|ratio" in the table.
 pair() {
-    local tps
     load_stock "$LOAD_UNITS"
     load_closed "server-$1" "$1" "$WINDOW"
     load_trust 50
-    foreign=$LOAD_FOREIGN
-    tps=$(pgbench_rate "$1")
-    printf '%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$tps" "$(calc "$LOAD_CONFIRMED_S / $tps")|${foreign:-0}" >>"$table"
+    load_stock "$LOAD_UNITS"
+    load_pgbench "$1" "$WINDOW" "$statements"
+    printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" "${LOAD_FOREIGN:-0}" >>"$table"
 }
 
-worst=0
 for target in "${TARGETS[@]}"; do
     scenario_target "$target"
     statements=$ROOT/harness/ceilings/${TARGET_DIR##*/}.sql
-    [[ -r $statements ]] || die "there are no statements for $TARGET in harness/ceilings"
+    [[ -r $statements ]] || die "there is no $statements"
     table=$RUN/$(target_slug).pairs
     for clients in "${COUNTS[@]}"; do pair "$clients"; done
     for ((i = 1; i <= PAIRS; i++)); do pair "$GATED"; done
@@ -50,16 +38,16 @@ for target in "${TARGETS[@]}"; do
     ratio=$(grep "^$GATED|" "$table" | column 4 | median)
     figure "server/pgbench at $GATED clients (median of $PAIRS)" "$ratio" "at least $REACHED"
     foreign=$(column 5 "$table" | median)
-    figure "share of the machine that others used" "$foreign" ""
-    case $(verdict_quiet "$(verdict_rule "$ratio" ">= $REACHED")" "$foreign") in
+    figure "cores that others used (median)" "$foreign"
+    case $(verdict_quiet "$(verdict_rule "$ratio" ">= $REACHED")" "$foreign") in # "PRESENT": it is reached
     PRESENT) status=0 ;;
     ABSENT) status=1 ;;
     *) status=2 ;;
     esac
-    if [[ -n $DOUBT ]]; then status=2; fi
-    if ((worst != 1 && status != 0)); then worst=$status; fi
+    [[ -z $DOUBT ]] || status=2
+    scenario_worse "$status"
     target_stop
 done
 TEXTS=("The server reaches at least $REACHED of what the database can do." "The server stays below $REACHED of what the database can do."
-    "Inconclusive: ${DOUBT:-others used $foreign of the machine}.")
-scenario_finish "$worst" "${TEXTS[worst]}"
+    "Inconclusive: ${DOUBT:-others used $foreign cores}.")
+scenario_finish "$WORST" "${TEXTS[WORST]}"

@@ -11,7 +11,6 @@ STOCK=1000
 PEAK=${RATE:-1200}
 LAST_S=${DURATION:-6}
 
-worst=0
 for target in "${TARGETS[@]}"; do
     scenario_target "$target" || continue
     load_stock "$STOCK"
@@ -29,8 +28,8 @@ for target in "${TARGETS[@]}"; do
     # Of the checks their names, and of one that fails all that it says.
     awk '$1 == "PASS" || $1 == "UNKNOWN" { printf "  %-8s %s\n", $1, $2; next } fails || $1 == "FAIL" || $1 == "audit:" { print "  " $0; fails = 1 }' \
         "$RUN/$(target_slug).audit"
-    if ((worst != 1 && status != 0)); then worst=$status; fi
+    scenario_worse "$status"
     target_stop
 done
 TEXTS=("The audit passes." "The audit fails." "The audit cannot say.")
-scenario_finish "$worst" "${TEXTS[worst]}"
+scenario_finish "$WORST" "${TEXTS[WORST]}"

@@ -16,17 +16,11 @@ PAIRS=5
 LOAD_WARMUP_S=1 # a backend reports its flushes once a second
 FEWEST_ORDERS=50 # confirmed in a window, else it proves nothing
 
-# measure LABEL CLIENTS: one window; keeps "clients confirmed/s p99 flushes" in the table.
-measure() {
+measure() { # LABEL CLIENTS: one window, one line of the table
     load_stock "$LOAD_UNITS"
     load_closed "$1" "$2" "$WINDOW"
     p99=$(load_get .orders.accept_ms.p99)
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_SYNCS" "$LOAD_FOREIGN" >>"$table"
-}
-# Of each pair: column $1 of the row with the most clients over that of the row with label $2.
-pairs() {
-    awk -F '\t' -v c="$1" -v base="$2" '
-        $1 == base { v = $c } $1 == "most" && v > 0 { printf "%.3f\n", $c / v }' "$table" | median
 }
 
 for target in "${TARGETS[@]}"; do
@@ -45,14 +39,13 @@ for target in "${TARGETS[@]}"; do
         measure most "$MOST"
         load_trust $FEWEST_ORDERS
     done
-    [[ $best == 8 ]] && eight=best || eight=eight
-    ratio=$(pairs 3 best)
+    eight=$([[ $best == 8 ]] && echo best || echo eight)
+    ratio=$(pair_ratios 3 best most <"$table" | median)
     syncs=$(awk -F '\t' '$1 == "most" { print $5 }' "$table" | median)
-    figure "best of 4, 8, 16 clients" "$best" "clients"
     figure "confirmed/s, $MOST clients over $best (median of 5)" "$ratio" ""
-    figure "p99, $MOST clients over 8 (median of 5)" "$(pairs 4 "$eight")" ""
+    figure "p99, $MOST clients over 8 (median of 5)" "$(pair_ratios 4 "$eight" most <"$table" | median)" ""
     foreign=$(cut -f 6 "$table" | grep . | median)
-    figure "share of the machine that others used" "$foreign" ""
+    figure "cores that others used (median)" "$foreign"
     figure "WAL flushes per confirmed order, $MOST clients" "$syncs" ""
     verdict "row-lock contention" "$(verdict_rule "$syncs" '>= 0.8' '<= 0.15')" \
         "Each order waits for the disk alone, with the row locked: group commit cannot help, and the next order starts after it." \
@@ -60,7 +53,7 @@ for target in "${TARGETS[@]}"; do
     verdict collapse "$(verdict_quiet "$(verdict_rule "$ratio" '<= 0.8')" "$foreign")" \
         "$MOST clients get fewer orders through than $best: all queue for one row, and handing its lock on costs more the more there are." \
         "$MOST clients get about as much through as $best, or more: the queue does not slow down what it waits for." \
-        "Others used $foreign of the machine meanwhile, and with few clients that costs most: run it again when it is quieter."
+        "Others used $foreign cores meanwhile, and with few clients that costs most: run it again when it is quieter."
     target_stop
 done
 scenario_end

@@ -33,10 +33,10 @@ for target in "${TARGETS[@]}"; do
     unanswered=$((PROBES - $(grep -c '^[1-9]' "$probes" || :)))
     # Armed: as many sessions as the pool has connections, none given back yet.
     if [[ -z $pool || ${now%|*} != "$pool" || -s $held ]] || ! kill -0 "$holder" 2>/dev/null; then
-        DOUBT="The fault was never armed: the pool was not held whole (DB_POOL ${pool:-unknown}, ${now%|*} sessions)"
+        DOUBT="The fault was never armed: the pool was not held whole (DB_POOL ${pool:-is not known, set it}, ${now%|*} sessions)"
     fi
     kill "$holder" 2>/dev/null || :
-    figure "connections held" "$pool" "of ${pool:-unknown}"
+    figure "connections held" "${pool:-0}" "of ${pool:-unknown}"
     figure "sessions with work to do in Postgres" "${now#*|}" "of ${now%|*}"
     figure "answered 200" "$(grep -c '^200' "$probes" || :)" "of $PROBES"
     figure "refused at once or after a bounded wait" "$(grep -cE '^[45]' "$probes" || :)" "of $PROBES"

@@ -19,7 +19,7 @@ if [[ -n ${CHECK_LONG-} ]]; then WINDOWS_S=('' 4 8); fi # '': as the script has 
 only=${1-}
 [[ $only =~ ^[0-8]?$ ]] || usage "usage: harness/scenarios-check.sh [phase]"
 cd "$ROOT"
-read -ra phases < <(printf '%s\n' phase[0-8] | sed 's/phase//' | tr '\n' ' ')
+mapfile -t phases < <(printf '%s\n' phase[0-8] | sed 's/phase//')
 mkdir -p build/runs
 output=$(mktemp build/runs/check.XXXXXX)
 on_exit rm -f "$ROOT/$output"
@@ -29,7 +29,7 @@ blame() {
     local run
     run=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$output")
     [[ -r $run/summary.json ]] || { tail -n 1 "$output"; return 0; }
-    jq -rn 'input as $first | [$first.verdicts[] | select(.verdict != .declared) | "\(.failure_mode) is \(.verdict): \(.reason)"]
+    jq -rn 'input as $first | [$first.verdicts[] | select(.verdict != .expected) | "\(.failure_mode) is \(.verdict): \(.reason)"]
         | if . == [] then [$first.conclusion] else . end | join("; ")' "$run/summary.json"
 }
 

@@ -4,6 +4,8 @@
 #   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
 #   median, p95                  of the numbers on standard input, one a line; "none" of no number
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
+#   pair_ratios N BASE OTHER     of lines "label<tab>..": the Nth field of each OTHER over that of the
+#                                BASE before it
 #   draw_curve                   lines "clients<tab>confirmed/s<tab>p99 ms" as bars
 
 calc() { awk "BEGIN { print ($1) }"; }
@@ -13,6 +15,11 @@ median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] :
 p95() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int(NR * 0.95 + 0.999)] : "none" }'; }
 
 column() { awk -F '|' -v n="$1" '/^[0-9.]+([|][0-9.]+)*$/ { print $n }' "${@:2}"; }
+
+pair_ratios() {
+    awk -F '\t' -v n="$1" -v base="$2" -v other="$3" '
+        $1 == base { v = $n } $1 == other && v > 0 { printf "%.3f\n", $n / v }'
+}
 
 draw_curve() {
     local bar='#'

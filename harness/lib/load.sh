@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # load: windows of load on the current target, and what was confirmed in them. Sourced, after
-# target.sh and figures.sh.
+# target.sh, figures.sh and machine.sh.
 #
 #   load_stock UNITS                      empties and vacuums the tables; sale 1 has UNITS to sell
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
@@ -8,6 +8,7 @@
 #   load_race LABEL CLIENTS SECONDS       as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
 #   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
+#   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
 #   load_get JQ                           a value of the last window's summary
@@ -15,8 +16,8 @@
 #
 # After a window LOAD_CONFIRMED_S is what the database confirmed per second within it and LOAD_SYNCS
 # the WAL flushes per confirmed order, both between two readings that the database's own clock
-# dates; no reply counts. All orders are of quantity 1. LOAD_FOREIGN is the share of the machine that
-# was used between them by others than target, database and load generator; empty if unknown.
+# dates; no reply counts. All orders are of quantity 1. LOAD_FOREIGN is how many
+# cores others kept busy between them; empty if unknown.
 
 LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
@@ -57,31 +58,26 @@ _load_end() {
     die "loadgen failed ($LOAD_LOG): $(tail -n 1 "$LOAD_LOG")"
 }
 
-# "busy ours all": processor time so far, in ticks. Empty where it cannot be told apart: a process
-# of the target or of the database that is not ours to look at, or a part of a bigger machine.
-_load_ticks() {
-    [[ -n $PG_POSTMASTER && -n $TARGET_PID && $(nproc) == "$(grep -c '^cpu[0-9]' /proc/stat)" ]] || return 0
-    { cat /proc/stat /proc/[0-9]*/stat 2>/dev/null || :; } | # some have ended by then
-        awk -v postmaster="$PG_POSTMASTER" -v target="$TARGET_PID" -v loadgen="$LOAD_PID" '
-            $1 == "cpu" { for (i = 2; i <= 9; i++) all += $i; busy = all - $5 - $6 }
-            /^[0-9]+ \(/ {
-                pid = $1; sub(/^.*\) /, "") # state parent ...; processor time is in fields 12 and 13
-                if (pid == target || pid == loadgen || pid == postmaster || $2 == postmaster) ours += $12 + $13
-            }
-            END { print busy, ours, all }'
+# Empty where others cannot be told from ours: a target or a database that this script did not start,
+# or a part of a bigger machine.
+_load_sample() {
+    if [[ -n $PG_POSTMASTER && $TARGET_KIND != url && $(nproc) == "$(grep -c '^cpu[0-9]' /proc/stat)" ]]; then
+        machine_sample || : # a process ended while it was looked at
+    fi
 }
 
 # Reads the database at both edges of the window.
 _load_window() {
-    local seconds=$2 before after ticks
+    local seconds=$2 before after sample
     : "${LOAD_PG_VERSION:=$(target_sql 'SHOW server_version_num')}"
     _load_begin "$@"
     sleep "$(calc "$LOAD_WARMUP_S + $LOAD_EDGE_S")"
-    ticks=$(_load_ticks)
+    sample=$(_load_sample)
     before=$(_load_reading)
     sleep "$(calc "$seconds - 2 * $LOAD_EDGE_S")"
     after=$(_load_reading)
-    ticks+=" $(_load_ticks)"
+    # shellcheck disable=SC2034 # for the scripts
+    LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     _load_end
     # shellcheck disable=SC2034 # LOAD_SYNCS: for the scripts
     read -r LOAD_CONFIRMED_S LOAD_SYNCS < <(awk -F '|' -v OFS=' ' '
@@ -89,8 +85,6 @@ _load_window() {
         NR == 2 { n = $2 - units; s = $1 - time
                   printf "%.1f %s\n", (s > 0 ? n / s : 0), (n > 0 ? ($3 - syncs) / n : "none") }
         ' <<<"$before"$'\n'"$after")
-    # shellcheck disable=SC2034 # for the scripts
-    LOAD_FOREIGN=$(awk 'NF == 6 && $6 > $3 { printf "%.2f\n", ($4 - $1 - $5 + $2) / ($6 - $3) }' <<<"$ticks")
 }
 
 load_closed() {
@@ -113,6 +107,16 @@ load_crowd() {
     progress "$(target_name): the crowd comes, for $3 s"
     LOAD_WARMUP_S=0 _load_begin "$1" "$3" --flash "$2" --journal "$RUN/$(target_slug).$1.journal"
     _load_end
+}
+
+load_pgbench() {
+    local pgbench log=$RUN/$(target_slug).pgbench.log
+    pgbench=$(command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+    progress "pgbench: $1 clients for $2 s"
+    "$pgbench" -n -M prepared -c "$1" -j 2 -T "$(calc "int($2 + 0.5)")" -f "$3" "$TARGET_DB" >"$log" 2>&1 ||
+        die "pgbench failed ($log): $(tail -n 1 "$log")"
+    # shellcheck disable=SC2034 # for the scripts
+    LOAD_TPS=$(awk '/^tps = / { print $3 }' "$log")
 }
 
 # One process, so that they start together. FILE: a line "status seconds" for each that ended; the

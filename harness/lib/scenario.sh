@@ -13,7 +13,7 @@
 #
 # SEED, RATE, DURATION and CLIENTS come from the environment; a script says in its comment which of
 # them it uses, and --help prints that comment. RUN is the run's directory, build/runs/<time>-<name>.
-# The exit status is 0 when every verdict is as failure-modes.tsv declares, 1 when one is not, 2 when
+# The exit status is 0 when every verdict is as failure-modes.tsv expects, 1 when one is not, 2 when
 # none is wrong but one is inconclusive.
 set -euo pipefail
 
@@ -23,6 +23,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/harness/lib/postgres.sh"
 # shellcheck source=harness/lib/figures.sh
 source "$ROOT/harness/lib/figures.sh"
+# shellcheck source=harness/lib/machine.sh
+source "$ROOT/harness/lib/machine.sh"
 # shellcheck source=harness/lib/verdict.sh
 source "$ROOT/harness/lib/verdict.sh"
 # shellcheck source=harness/lib/target.sh
@@ -52,7 +54,7 @@ usage: ./harness/$SCENARIO.sh [TARGET...]
   of a running server, of which DATABASE_URL names the database: its sales and orders are ERASED.
   None: the phase built last. Several: one after the other, compared.
 environment: SEED RATE DURATION CLIENTS NO_COLOR; DATABASE_URL: use this PostgreSQL
-exit status: 0 as harness/failure-modes.tsv declares, 1 not, 2 inconclusive
+exit status: 0 as harness/failure-modes.tsv expects, 1 not, 2 inconclusive
 HELP
 }
 
@@ -113,7 +115,7 @@ scenario_begin() {
     GIVEN=$(($# - 4))
     _scenario_targets "${@:5}"
     for name in DB_POOL DB_ACQUIRE_MS DB_WAIT_MS HTTP_THREADS NAIVE_UNSAFE; do
-        [[ -z ${!name-} ]] || warn "$name of your environment is not used; write it so: ${TARGETS[0]%%,*},$name=${!name}"
+        [[ -z ${!name-} || ${TARGETS[0]} == http*://* ]] || warn "$name of your environment is not used; write it so: ${TARGETS[0]%%,*},$name=${!name}"
     done
     _scenario_announce "$3" "$4"
     say "$2"
@@ -176,14 +178,14 @@ figure() {
     if [[ $2 =~ ^[0-9]*[.][0-9]+$ ]]; then
         shown=$(awk -v v="$2" 'BEGIN { printf "%.*f", (v >= 100 ? 0 : v >= 10 ? 1 : 2), v }')
     fi
-    printf '  %-46s %12s %s\n' "$1" "$shown" "${3-}"
+    printf '  %-46s %12s%s\n' "$1" "$shown" "${3:+ $3}"
     printf '%s\t%s\t%s\t%s\n' "$TARGET" "$1" "$2" "${3:--}" >>"$RUN/figures.tsv"
 }
 
 # verdict MODE VERDICT PRESENT_TEXT ABSENT_TEXT [INCONCLUSIVE_TEXT]: one of the texts is shown, a
 # sentence for someone who learns. A window that cannot be trusted (DOUBT) proves neither verdict.
 verdict() {
-    local mode=$1 verdict=$2 reason='' expected colour=$GREEN note='as declared'
+    local mode=$1 verdict=$2 reason='' expected colour=$GREEN note='as expected'
     expected=$(verdict_expected "$mode" "$TARGET")
     case $verdict in
     PRESENT) reason=$3 ;;
@@ -194,12 +196,12 @@ verdict() {
     case $verdict in
     n/a) note='' ;;
     "$expected") ;;
-    INCONCLUSIVE) colour=$YELLOW note="declared $expected" ;;
-    *) colour=$RED note="declared $expected" ;;
+    INCONCLUSIVE) colour=$YELLOW note="expected $expected" ;;
+    *) colour=$RED note="expected $expected" ;;
     esac
     progress_end
     say "  ${colour}${BOLD}$verdict${PLAIN}  $mode${note:+ ${DIM}($note)${PLAIN}}"
-    fold -s -w $((WIDTH - 4)) <<<"$reason" | sed 's/^/    /'
+    fold -s -w $((WIDTH - 4)) <<<"$reason" | sed 's/^/    /; s/ *$//'
     printf '%s\t%s\t%s\t%s\t%s\n' "$verdict" "$expected" "$mode" "$TARGET" "$reason" >>"$RUN/verdicts.tsv"
 }
 
@@ -240,18 +242,22 @@ _scenario_summary() {
         {version: 1, scenario: $scenario, started_at: $started, command: $command,
          seed: ($seed | tonumber), commit: $commit, machine: $machine, postgres: $postgres,
          figures: [$figures | rows[] | {target: .[0], name: .[1], value: (.[2] | tonumber? // .), unit: .[3]}],
-         verdicts: [$verdicts | rows[] | {target: .[3], failure_mode: .[2], verdict: .[0], declared: .[1], reason: .[4]}],
+         verdicts: [$verdicts | rows[] | {target: .[3], failure_mode: .[2], verdict: .[0], expected: .[1], reason: .[4]}],
          conclusion: $conclusion, exit_status: $status}' >"$RUN/summary.json"
 }
 
 # Declared failure modes decide.
 scenario_end() {
     case $(cut -f 1,2 "$RUN/verdicts.tsv" | verdict_status) in
-    0) scenario_finish 0 "As declared." ;;
-    1) scenario_finish 1 "Not as harness/failure-modes.tsv declares." ;;
+    0) scenario_finish 0 "As expected." ;;
+    1) scenario_finish 1 "Not as harness/failure-modes.tsv expects." ;;
     *) scenario_finish 2 "Inconclusive: nothing is proved. Again, on a quieter machine or with a longer DURATION?" ;;
     esac
 }
+
+# scenario_worse STATUS: WORST is the status of all targets so far: 1 before 2 before 0.
+WORST=0
+scenario_worse() { if ((WORST != 1 && $1 != 0)); then WORST=$1; fi; }
 
 # scenario_finish STATUS TEXT: the closing lines; ends the script.
 scenario_finish() {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# verdict: what a figure says, and what was declared. Sourced; it measures nothing and needs nothing.
+# verdict: what a figure says, and what was declared. Sourced; it measures nothing.
 #
 #   verdict_rule VALUE PRESENT [ABSENT]   judges by two conditions, '<= 0.5' and '>= 0.8'
 #   verdict_both VERDICT...               what several figures of one failure mode say together
@@ -17,7 +17,6 @@
 VERDICT_TABLE=${VERDICT_TABLE:-$(dirname "${BASH_SOURCE[0]}")/../failure-modes.tsv}
 VERDICT_LAG_MS=10     # p99 of the generator's schedule lag: above, it ran late
 VERDICT_CPU_SHARE=0.8 # of one core: above, it measured itself
-VERDICT_FOREIGN=0.25  # of the machine: used by others, above it rates mean little
 
 # Does VALUE meet the condition "OP LIMIT"? Status 2: it is not a number.
 _verdict_holds() {
@@ -54,9 +53,10 @@ verdict_both() {
 }
 
 # Where others use the processors, few clients lose more than many do, and 1x more than 4x: a figure
-# that compares rates then looks better than it is. FOREIGN is the others' share, empty if unknown.
+# that compares rates then looks better than it is. FOREIGN is how many cores others used, empty if
+# unknown.
 verdict_quiet() {
-    if [[ $1 == ABSENT && $(verdict_rule "${2:-0}" "> $VERDICT_FOREIGN") == PRESENT ]]; then
+    if [[ $1 == ABSENT && $(verdict_rule "${2:-0}" "> $MACHINE_FOREIGN_MAX") == PRESENT ]]; then
         echo INCONCLUSIVE
     else
         echo "$1"

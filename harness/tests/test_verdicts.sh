@@ -40,8 +40,8 @@ done
 is "two figures agree" PRESENT "$(verdict_both PRESENT PRESENT)"
 is "two figures disagree" INCONCLUSIVE "$(verdict_both PRESENT ABSENT)"
 is "one figure of two is open" INCONCLUSIVE "$(verdict_both ABSENT INCONCLUSIVE)"
-is "ABSENT on a quiet machine" ABSENT "$(verdict_quiet ABSENT 0.25)"
-is "ABSENT on a busy machine" INCONCLUSIVE "$(verdict_quiet ABSENT 0.26)"
+is "ABSENT on a quiet machine" ABSENT "$(verdict_quiet ABSENT 0.4)"
+is "ABSENT on a busy machine" INCONCLUSIVE "$(verdict_quiet ABSENT 0.41)"
 is "ABSENT, and nobody knows how busy" ABSENT "$(verdict_quiet ABSENT '')"
 is "PRESENT on a busy machine" PRESENT "$(verdict_quiet PRESENT 0.9)"
 is "an audit that passes" ABSENT "$(verdict_audit 0)"
@@ -86,6 +86,17 @@ is "one inconclusive: 2" 2 "$(lines 'PRESENT PRESENT' 'INCONCLUSIVE ABSENT')"
 is "wrong beats inconclusive: 1" 1 "$(lines 'INCONCLUSIVE ABSENT' 'PRESENT ABSENT')"
 is "not applicable: 0" 0 "$(lines 'n/a n/a')"
 is "not applicable hides nothing" 1 "$(lines 'n/a n/a' 'PRESENT ABSENT')"
+
+# -------------------------------------------------------------------------------- arithmetic
+is "the median of five" 3 "$(printf '%s\n' 5 1 4 2 3 | median)"
+is "the median sorts numbers, not text" 9 "$(printf '%s\n' 10 9 8 | median)"
+is "the median skips no exponent" 0.001 "$(printf '%s\n' 1e-5 0.001 2 | median)"
+is "the median of nothing" none "$(median </dev/null)"
+is "p95 of 1 to 100" 95 "$(seq 100 | shuf | p95)"
+is "p95 of 1 to 10" 10 "$(seq 10 | p95)"
+is "a comparison is no redirection" 7 "$(calc '7 > 3 ? 7 : 3')"
+is "columns of numbers only" "2 4 " "$(printf '%s\n' '1|2' 'Sat 1 Jan|9' '' '3|4' | column 2 | tr '\n' ' ')"
+is "the longest bar is the best rate" 2 "$(printf '1\t50\t1\n8\t100\t2\n' | LC_ALL=C draw_curve | awk -F '#' 'NF == 43 { print NR - 1 }')"
 
 # ------------------------------------------------------------------- what cannot be trusted
 doubt() {
