@@ -22,10 +22,11 @@ LOGS=$ROOT/build/check
 TEST_S=120     # one test program
 BUILD_S=600    # one build of everything
 UNIT_S=420     # all unit tests in one mode
-HARNESS_S=420  # all of the harness's own tests
+HARNESS_S=480  # all of the harness's own tests
 CONTRACT_S=300 # one phase in one mode
 LINT_S=300
 SCENARIOS_S=1200
+MEASURING='test_(loadgen|server_cost)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0
 failures=() skips=() phases=()
@@ -121,6 +122,7 @@ end_steps() {
 }
 
 # ---------------------------------------------------------------------------- what the steps run
+# --foreground leaves a program in its step's process group, so that it ends when the step is ended.
 
 # gcc 12's ThreadSanitizer cannot place its shadow memory under a kernel that randomises more bits.
 without_aslr() {
@@ -131,57 +133,64 @@ without_aslr() {
     fi
 }
 
-# run_program MODE PROGRAM URI: a Check program. One that ends badly without saying which test failed
+# run_program PROGRAM URI MODE: a Check program. One that ends badly without saying which test failed
 # (a crash, a sanitizer) is a failure of its own.
 run_program() {
     local status=0 out prefix
-    mapfile -t prefix < <(without_aslr "$1")
-    out=$(TEST_DATABASE_URL=$3 "${prefix[@]}" timeout -k 5 "$TEST_S" "$2" 2>&1) || status=$?
-    printf '# %s\n%s\n' "$2" "$out"
+    mapfile -t prefix < <(without_aslr "$3")
+    out=$(TEST_DATABASE_URL=$2 "${prefix[@]}" timeout --foreground -k 5 "$TEST_S" "$1" 2>&1) || status=$?
+    printf '# %s\n%s\n' "$1" "$out"
     if ! grep -qE '^[0-9]+%: Checks: [1-9]' <<<"$out"; then
-        say "not ok $2: ended with status $status, having counted no test"
+        say "not ok $1: ended with status $status, having counted no test"
     elif ((status != 0)) && grep -qE '^100%' <<<"$out"; then
-        say "not ok $2: every test passed, and yet status $status (a sanitizer?)"
+        say "not ok $1: every test passed, and yet status $status (a sanitizer?)"
     fi
 }
 
-# run_programs MODE PROGRAM URI [PROGRAM URI ..]: as many at a time as there are cores, the output
-# of each in one piece. What failed is in the output.
-run_programs() {
-    local mode=$1 out at_once
-    shift
+# run_script SCRIPT: it prints its own lines; one that ends badly without one is a failure.
+run_script() {
+    local status=0 out began=$SECONDS
+    out=$(timeout --foreground -k 15 "$HARNESS_S" "$1" 2>&1) || status=$?
+    printf '# %s: %d s\n%s\n' "${1#"$ROOT"/}" $((SECONDS - began)) "$out"
+    if ! grep -qE '^(ok|not ok|skip) ' <<<"$out" ||
+        { ((status != 0)) && ! grep -qE '^not ok |^[0-9]{1,2}%: Checks' <<<"$out"; }; then
+        say "not ok ${1#"$ROOT"/}: ended with status $status"
+    fi
+}
+
+# run_scripts SCRIPT..: those that measure one by one, then the others side by side.
+run_scripts() {
+    local script others=()
+    for script in "$@"; do
+        if [[ $script =~ $MEASURING ]]; then run_script "$script"; else others+=("$script"); fi
+    done
+    side_by_side run_script 1 "${others[@]}"
+}
+
+# side_by_side FUNCTION COUNT ARG..: calls the function with COUNT arguments at a time, as many calls
+# at once as there are cores, the output of each in one piece.
+side_by_side() {
+    local call=$1 count=$2 out at_once n=0
+    shift 2
     out=$(mktemp -d)
     on_exit rm -rf "$out"
     at_once=$(nproc)
     while (($# > 0)); do
-        run_program "$mode" "$1" "$2" >"$out/${1##*/}" &
-        shift 2
-        ((--at_once > 0)) || { wait -n && at_once=1; }
+        n=$((n + 1))
+        "$call" "${@:1:count}" >"$out/$((1000 + n))" &
+        shift "$count"
+        ((--at_once > 0)) || { wait -n || :; at_once=1; }
     done
     wait
     cat "$out"/*
 }
 
-# A test script prints its own lines.
-run_scripts() {
-    local script status bad=0
-    for script in "$@"; do
-        status=0
-        say "# $script"
-        timeout -k 15 "$HARNESS_S" "$script" 2>&1 | tee "$LOGS/.script" || status=$?
-        ((status == 0)) || bad=1
-        if ! grep -qE '^(ok|not ok|skip) ' "$LOGS/.script" ||
-            { ((status != 0)) && ! grep -q '^not ok ' "$LOGS/.script"; }; then
-            say "not ok $script: ended with status $status"
-        fi
-    done
-    return "$bad"
-}
-
+# Those that look at a running server (target.h) are run by the script that starts it.
 programs() {
     local mode=$1 dir=$2 source
     for source in "$ROOT/$dir"/test_*.c; do
-        [[ ! -e $source ]] || say "build/$mode/tests/$(basename "$source" .c)"
+        [[ -e $source ]] || continue
+        grep -q '"harness/tests/target.h"' "$source" || say "build/$mode/tests/$(basename "$source" .c)"
     done
 }
 
@@ -191,9 +200,9 @@ programs_step() {
     [[ $name =~ ${ONLY:-.} ]] || return 0
     if [[ -z $PG_DIR ]]; then postgres_start check; fi
     for program in $(programs "$3" "$4"); do
-        list+=("$program" "$(postgres_database "$(basename "$program")")")
+        list+=("$program" "$(postgres_database "$(basename "$program")")" "$3")
     done
-    step "$name" "$2" counts bash "$ROOT/harness/check.sh" programs "$3" "${list[@]}"
+    step "$name" "$2" counts bash "$ROOT/harness/check.sh" programs "${list[@]}"
 }
 
 # ---------------------------------------------------------------------------------- step groups
@@ -286,7 +295,7 @@ cd "$ROOT"
 what=${1-}
 case $what in
 programs)
-    run_programs "${@:2}"
+    side_by_side run_program 3 "${@:2}"
     exit
     ;;
 scripts)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# test_server_cost: what phase 0 costs, measured from outside.
+#
+# Bad clients must not leak its memory or starve a good one (test_http_abuse, against a server with
+# threads for a thousand connections), and its checks must not make civetweb slow: GET /health with
+# 64 keep-alive connections, against a bare handler of civetweb's that replies the same bytes, in 5
+# interleaved pairs. Prints Check's line, `ok NAME` and `not ok NAME: why`.
+set -euo pipefail
+unset MODE DATABASE_URL
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/../lib/common.sh"
+# shellcheck source=harness/lib/postgres.sh
+source "$ROOT/harness/lib/postgres.sh"
+# shellcheck source=harness/lib/target.sh
+source "$ROOT/harness/lib/target.sh"
+
+THREADS=1100   # for the crowd of test_http_abuse and those who come besides
+CONNECTIONS=64
+PAIRS=5
+PAIR_S=2
+RATIO_MIN=0.8
+AUTH_SECRET=''
+TARGET_PORTS=16200-16249
+
+cd "$ROOT"
+RUN=$(mktemp -d)
+on_exit rm -rf "$RUN"
+failed=0
+
+harness_make build/release/tests/test_http_abuse build/release/tests/bare
+postgres_start cost
+target_start "0,HTTP_THREADS=$THREADS"
+
+TARGET_URL=$TARGET_URL TARGET_PID=$TARGET_PID HTTP_THREADS=$THREADS CK_FORK=no \
+    build/release/tests/test_http_abuse || failed=1
+
+port=$((16250 + $$ % 50))
+nice -n "$TARGET_NICE" build/release/tests/bare "$port" "$THREADS" &
+bare=$!
+postgres_keep "$bare"
+on_exit kill "$bare"
+for ((tenths = 0; tenths < 100; tenths++)); do
+    if curl -s -o /dev/null --max-time 1 "http://127.0.0.1:$port/health"; then break; fi
+    sleep 0.1
+done
+
+rate() {
+    wrk -t 1 -c "$CONNECTIONS" -d "$PAIR_S" "$1/health" >"$RUN/wrk"
+    ! grep -q 'Non-2xx\|Socket errors' "$RUN/wrk" || return 1
+    sed -n 's/^Requests\/sec: *//p' "$RUN/wrk"
+}
+
+name="GET /health is at least $RATIO_MIN as fast as bare civetweb"
+for ((pair = 0; pair < PAIRS; pair++)); do
+    if ! ours=$(rate "$TARGET_URL") || ! theirs=$(rate "http://127.0.0.1:$port"); then
+        say "not ok $name: $(tail -n 3 "$RUN/wrk" | tr '\n' ' ')"
+        exit 1
+    fi
+    say "# pair $((pair + 1)): phase 0 $ours/s, bare civetweb $theirs/s"
+    awk -v a="$ours" -v b="$theirs" 'BEGIN { print a / b }' >>"$RUN/ratios"
+done
+median=$(sort -g "$RUN/ratios" | sed -n "$((PAIRS / 2 + 1))p")
+if awk -v r="$median" -v min="$RATIO_MIN" 'BEGIN { exit !(r >= min) }'; then
+    say "ok $name (median of $PAIRS pairs: $median)"
+else
+    say "not ok $name: median of $PAIRS pairs is $median"
+    failed=1
+fi
+
+target_stop
+exit "$failed"
