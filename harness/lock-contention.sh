@@ -13,14 +13,13 @@ WINDOW=${DURATION:-1.5}
 read -ra SWEEP <<<"${CLIENTS:-1 2 4 8 16 32 64 128}"
 MOST=128
 PAIRS=5
-LOAD_WARMUP_S=1 # a backend reports its flushes once a second
 FEWEST_ORDERS=50 # confirmed in a window, else it proves nothing
 
 measure() { # LABEL CLIENTS: one window, one line of the table
     load_stock "$LOAD_UNITS"
     load_closed "$1" "$2" "$WINDOW"
     p99=$(load_get .orders.accept_ms.p99)
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_SYNCS" "$LOAD_FOREIGN" >>"$table"
+    printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_FOREIGN" >>"$table"
 }
 
 for target in "${TARGETS[@]}"; do
@@ -41,13 +40,13 @@ for target in "${TARGETS[@]}"; do
     done
     eight=$([[ $best == 8 ]] && echo best || echo eight)
     ratio=$(pair_ratios 3 best most <"$table" | median)
-    syncs=$(awk -F '\t' '$1 == "most" { print $5 }' "$table" | median)
+    load_flushes "$MOST" 2
     figure "confirmed/s, $MOST clients over $best (median of 5)" "$ratio" ""
     figure "p99, $MOST clients over 8 (median of 5)" "$(pair_ratios 4 "$eight" most <"$table" | median)" ""
-    foreign=$(cut -f 6 "$table" | grep . | median)
+    foreign=$(cut -f 5 "$table" | grep . | median)
     figure "cores that others used (median)" "$foreign"
-    figure "WAL flushes per confirmed order, $MOST clients" "$syncs" ""
-    verdict "row-lock contention" "$(verdict_rule "$syncs" '>= 0.8' '<= 0.15')" \
+    figure "WAL flushes per confirmed order, $MOST clients" "$LOAD_FLUSHES"
+    verdict "row-lock contention" "$(verdict_rule "$LOAD_FLUSHES" '>= 0.8' '<= 0.15')" \
         "Each order waits for the disk alone, with the row locked: group commit cannot help, and the next order starts after it." \
         "Many orders share one flush of the log to disk: the row's lock no longer makes them go one by one."
     verdict collapse "$(verdict_quiet "$(verdict_rule "$ratio" '<= 0.8')" "$foreign")" \

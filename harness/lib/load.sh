@@ -7,6 +7,7 @@
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
 #   load_race LABEL CLIENTS SECONDS       as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
+#   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
 #   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
@@ -14,16 +15,16 @@
 #   load_get JQ                           a value of the last window's summary
 #   load_trust MIN                        keeps the first reason in DOUBT not to trust a window
 #
-# After a window LOAD_CONFIRMED_S is what the database confirmed per second within it and LOAD_SYNCS
-# the WAL flushes per confirmed order, both between two readings that the database's own clock
-# dates; no reply counts. All orders are of quantity 1. LOAD_FOREIGN is how many
+# After a window LOAD_CONFIRMED_S is what the database confirmed per second within it, between two
+# readings that the database's own clock dates; no reply counts. All orders are of quantity 1.
+# LOAD_FOREIGN is how many
 # cores others kept busy between them; empty if unknown.
 
 LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
-LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_SYNCS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
+LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well: what is measured is the sale.
 load_stock() {
@@ -31,13 +32,9 @@ load_stock() {
         -f "$ROOT/harness/lib/stock.sql"
 }
 
-# "time|confirmed units|WAL flushes". PostgreSQL 18 moved the flushes to pg_stat_io.
+# "time|confirmed units"
 _load_reading() {
-    local syncs='(SELECT wal_sync FROM pg_stat_wal)'
-    if ((LOAD_PG_VERSION >= 180000)); then
-        syncs="(SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')"
-    fi
-    target_sql "SELECT extract(epoch FROM clock_timestamp()), sum(stock_total - stock_left), $syncs FROM audit_sales"
+    target_sql "SELECT extract(epoch FROM clock_timestamp()), sum(stock_total - stock_left) FROM audit_sales"
 }
 
 # shellcheck disable=SC2034 # LOAD_JOURNAL: for the scripts
@@ -69,7 +66,6 @@ _load_sample() {
 # Reads the database at both edges of the window.
 _load_window() {
     local seconds=$2 before after sample
-    : "${LOAD_PG_VERSION:=$(target_sql 'SHOW server_version_num')}"
     _load_begin "$@"
     sleep "$(calc "$LOAD_WARMUP_S + $LOAD_EDGE_S")"
     sample=$(_load_sample)
@@ -79,12 +75,9 @@ _load_window() {
     # shellcheck disable=SC2034 # for the scripts
     LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     _load_end
-    # shellcheck disable=SC2034 # LOAD_SYNCS: for the scripts
-    read -r LOAD_CONFIRMED_S LOAD_SYNCS < <(awk -F '|' -v OFS=' ' '
-        NR == 1 { time = $1; units = $2; syncs = $3 }
-        NR == 2 { n = $2 - units; s = $1 - time
-                  printf "%.1f %s\n", (s > 0 ? n / s : 0), (n > 0 ? ($3 - syncs) / n : "none") }
-        ' <<<"$before"$'\n'"$after")
+    LOAD_CONFIRMED_S=$(awk -F '|' '
+        NR == 1 { time = $1; units = $2 }
+        NR == 2 { printf "%.1f\n", ($1 > time ? ($2 - units) / ($1 - time) : 0) }' <<<"$before"$'\n'"$after")
 }
 
 load_closed() {
@@ -107,6 +100,28 @@ load_crowd() {
     progress "$(target_name): the crowd comes, for $3 s"
     LOAD_WARMUP_S=0 _load_begin "$1" "$3" --flash "$2" --journal "$RUN/$(target_slug).$1.journal"
     _load_end
+}
+
+# Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
+# it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
+_load_flushes() {
+    local source='wal_sync FROM pg_stat_wal'
+    if (($(target_sql 'SHOW server_version_num') >= 180000)); then
+        source="sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"
+    fi
+    target_sql "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'" >/dev/null
+    target_sql "SELECT $source"
+}
+
+load_flushes() {
+    local before
+    load_stock "$LOAD_UNITS"
+    before=$(_load_flushes)
+    load_race flushes "$1" "$2"
+    LOAD_FLUSHES=$(calc "$(_load_flushes) - $before")
+    # shellcheck disable=SC2034 # for the scripts
+    LOAD_FLUSHES=$(_load_reading | awk -F '|' -v n="$LOAD_FLUSHES" '{ print ($2 > 0 ? n / $2 : "none") }')
 }
 
 load_pgbench() {

@@ -237,7 +237,7 @@ _scenario_summary() {
         --rawfile verdicts "$RUN/verdicts.tsv" \
         --arg commit "$(git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
         --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
-        --arg postgres "${LOAD_PG_VERSION-}" '
+        --arg postgres "$([[ -z $TARGET_DB ]] || target_sql "SHOW server_version" 2>/dev/null || :)" '
         def rows: split("\n") | map(select(. != "") | split("\t"));
         {version: 1, scenario: $scenario, started_at: $started, command: $command,
          seed: ($seed | tonumber), commit: $commit, machine: $machine, postgres: $postgres,
