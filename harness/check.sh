@@ -43,7 +43,7 @@ count() {
         /^ok( |$)/ { p++; next }
         /^not ok( |$)/ { f++; print "F " substr($0, 8); next }
         /^skip( |$)/ { s++; print "S " substr($0, 6); next }
-        /^[^ :]+:[0-9]+:[FE]:/ { text = $0; sub(/^([^:]*:){4}/, "", text); print "F " text }
+        /^[^ :]+:[0-9]+:[FE]:/ { text = $0; sub(/^[^:]*:[^:]*:[^:]*:[^:]*:/, "", text); print "F " text }
         END { print "N " p + 0, f + 0, s + 0 }' "$1"
 }
 
