@@ -72,7 +72,7 @@ packages() {
 versions() {
     local name
     for name in libcivetweb-dev libcjson-dev libpq-dev libssl-dev check; do
-        dpkg-query -W -f "\${db:Status-Status} $name \${Version}\n" "$name" 2>/dev/null
+        dpkg-query -W -f "\${db:Status-Status} $name \${Version}\n" "$name" 2>/dev/null || :
     done | sed -n 's/^installed //p' | paste -sd ';' | sed 's/;/, /g; s/^/       versions: /'
 }
 
