@@ -3,9 +3,10 @@
  * All 122 random bits come from getrandom(2), whose reads of up to 256 bytes are not interrupted
  * once the kernel's pool is initialised: two ids never collide in practice, and none can be guessed
  * from another. Each thread reads 16 ids' worth ahead, because every request has an id and the call
- * was 3 % of a small one; a process that forks must not go on with the child's copy. A signal that comes while the kernel still boots is the one reason to try again.
- * uuid_is_valid looks at the form only, not at version or variant: any client's id is well-formed
- * or not, and what it stands for the database knows. */
+ * was 3 % of a small one; a process that forks must not go on with the child's copy. A signal that
+ * comes while the kernel still boots is the one reason to try again. uuid_is_valid looks at the
+ * form only, not at version or variant: any client's id is well-formed or not, and what it stands
+ * for the database knows. */
 #include "common/uuid.h"
 
 #include <errno.h>
