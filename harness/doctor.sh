@@ -132,6 +132,7 @@ disk() {
         return 0
     fi
     kind=$(df -PT "$where" | awk 'NR == 2 { print $2 }')
+    [[ $kind != - ]] || kind="of an unknown file system"
     free=$(df -Pm "$where" | awk 'NR == 2 { print $4 }')
     if [[ $kind == tmpfs || $kind == ramfs ]]; then
         note "$where is in memory ($kind), where fsync costs nothing: figures will flatter; FLASHDEAL_TMP=<directory on a disk>"
