@@ -231,11 +231,13 @@ static void settle_connect_locked(struct dbpool *pool, enum status status, uint6
 static enum status connect_slot_locked(struct dbpool *pool, int64_t deadline_ns, struct pg **out)
 {
     char error[PG_ERROR_SIZE];
+    int64_t at_least_ns = clock_deadline_ns(DBPOOL_CONNECT_MIN_MS);
+    int64_t until_ns = deadline_ns > at_least_ns ? deadline_ns : at_least_ns;
     uint64_t round = pool->delay.round;
     int failures = pool->delay.failures;
     pthread_mutex_unlock(&pool->lock);
-    enum status status = pg_connect(&pool->options, deadline_ns, out, error);
-    bool own_deadline = status == ST_TIMEOUT && clock_now_ns() >= deadline_ns;
+    enum status status = pg_connect(&pool->options, until_ns, out, error);
+    bool own_deadline = status == ST_TIMEOUT && clock_now_ns() >= until_ns;
     if (status != ST_OK && !own_deadline) {
         log_event(LOG_WARN, "db_connect_failed", LOG_TEXT("status", status_name(status)),
                   LOG_TEXT("error", error));

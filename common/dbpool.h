@@ -15,7 +15,13 @@
 #include "common/stages.h"
 #include "common/status.h"
 
-enum { DBPOOL_BACKOFF_MIN_MS = 50, DBPOOL_BACKOFF_MAX_MS = 2000 };
+enum {
+    DBPOOL_BACKOFF_MIN_MS = 50,
+    DBPOOL_BACKOFF_MAX_MS = 2000,
+    /* An attempt to connect has this long, also when its caller's deadline is sooner: else short
+     * deadlines would never open a connection. */
+    DBPOOL_CONNECT_MIN_MS = 100,
+};
 
 struct dbpool; /* opaque; safe from any thread */
 
@@ -33,7 +39,8 @@ struct dbpool_stats {
  * sake. *options is copied, its conninfo borrowed. size from 1. Aborts when memory runs out. */
 struct dbpool *dbpool_new(int size, const struct pg_options *options);
 
-/* Lends a connection. Blocks until one is free and healthy, or deadline_ns. ST_OK: *out is the
+/* Lends a connection. Blocks until one is free and healthy, or deadline_ns (a caller who has to
+ * connect may exceed it, by DBPOOL_CONNECT_MIN_MS at most). ST_OK: *out is the
  * caller's until dbpool_release. ST_TIMEOUT: the deadline passed (in line, or while the database
  * was out of reach). ST_SCHEMA: the database refuses us for good (password, database). ST_BUSY: the
  * pool is closing. The time is booked to stages (may be NULL) as STAGE_POOL_WAIT, and what the

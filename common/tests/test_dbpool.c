@@ -86,6 +86,18 @@ START_TEST(test_connections_are_made_when_first_wanted)
 }
 END_TEST
 
+START_TEST(test_a_short_deadline_still_opens_a_connection)
+{
+    make_pool(1);
+    struct pg *pg = NULL;
+    int64_t patience_ns = clock_deadline_ns(FIXTURE_PATIENCE_MS);
+    while (dbpool_acquire(pool, clock_deadline_ns(1), NULL, &pg) != ST_OK) {
+        ck_assert_int_lt(clock_now_ns(), patience_ns);
+    }
+    dbpool_release(pool, pg);
+}
+END_TEST
+
 START_TEST(test_most_recently_used_connection_is_lent_first)
 {
     make_pool(3);
@@ -232,6 +244,7 @@ static void add_tests(TCase *tc)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_never_more_than_its_size_is_lent);
     tcase_add_test(tc, test_connections_are_made_when_first_wanted);
+    tcase_add_test(tc, test_a_short_deadline_still_opens_a_connection);
     tcase_add_test(tc, test_most_recently_used_connection_is_lent_first);
     tcase_add_test(tc, test_waiters_are_served_first_come_first_served);
     tcase_add_test(tc, test_newcomer_does_not_overtake_the_line);
