@@ -289,4 +289,4 @@ print-phases:
 	@echo $(PHASES)
 
 print-cflags:
-	@echo '$(STD) $(WARN) -I. $(PKG_CFLAGS)'
+	@echo '$(STD) $(WARN) -I. $(PKG_CFLAGS) $(PARSER_CFLAGS)'

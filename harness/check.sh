@@ -63,6 +63,7 @@ launch() {
 # collect NAME: waits for it (and hears Ctrl-C meanwhile), counts, prints its line.
 collect() {
     local name=$1 status=0 what text p=0 f=0 s=0 verdict log kind
+    local -r skipped_status=77
     [[ -n ${step_pid[$name]-} ]] || return 0
     wait "${step_pid[$name]}" || status=$?
     unset "step_pid[$name]"
@@ -77,7 +78,7 @@ collect() {
     text=''
     if ((status == 124 || status == 137)); then
         text="did not end within ${step_limit_s[$name]} s"
-    elif ((status != 0 && f == 0)); then
+    elif ((status != 0 && f == 0 && !(status == skipped_status && s > 0))); then
         text="ended with status $status"
     elif ((p + f + s == 0)) && [[ $kind == counts ]]; then
         text="counted no test"
@@ -91,7 +92,11 @@ collect() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     progress_end
     verdict=${GREEN}ok${PLAIN}
-    if ((f > 0)); then verdict=${RED}FAILED${PLAIN}; fi
+    if ((f > 0)); then
+        verdict=${RED}FAILED${PLAIN}
+    elif ((p == 0)); then
+        verdict=${YELLOW}skipped${PLAIN}
+    fi
     printf '%5d s  %-28s %s %s\n' $((SECONDS - step_began[$name])) "$name" "$verdict" \
         "$(summary "$p" "$f" "$s" "$kind")"
     if [[ -n $text ]]; then excerpt "$log"; fi
