@@ -7,6 +7,7 @@
 #include "common/clock.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 
 static int64_t read_ns(clockid_t id)
@@ -55,6 +56,13 @@ struct timespec clock_to_timespec(int64_t deadline_ns)
         .tv_sec = (time_t)(at_ns / CLOCK_NS_PER_S),
         .tv_nsec = (long)(at_ns % CLOCK_NS_PER_S),
     };
+}
+
+void clock_sleep_until(int64_t deadline_ns)
+{
+    struct timespec until = clock_to_timespec(deadline_ns);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
 }
 
 void clock_format_now(char out[CLOCK_RFC3339_SIZE])

@@ -2,7 +2,7 @@
  *
  * Durations and deadlines are CLOCK_MONOTONIC nanoseconds in int64_t (292 years); a wait takes an
  * absolute deadline, so that a wait made of several waits keeps one bound. All functions are safe
- * from any thread and never block. */
+ * from any thread; only clock_sleep_until blocks. */
 #ifndef FLASHDEAL_CLOCK_H
 #define FLASHDEAL_CLOCK_H
 
@@ -32,6 +32,9 @@ int clock_left_ms(int64_t deadline_ns);
 /* deadline_ns as the CLOCK_MONOTONIC timespec that pthread_cond_timedwait wants (with a condition
  * variable whose clock is CLOCK_MONOTONIC). */
 struct timespec clock_to_timespec(int64_t deadline_ns);
+
+/* Sleeps until deadline_ns, also across signals; returns at once if it has passed. */
+void clock_sleep_until(int64_t deadline_ns);
 
 /* Writes the wall clock's time now as RFC 3339, UTC, milliseconds. */
 void clock_format_now(char out[CLOCK_RFC3339_SIZE]);

@@ -20,13 +20,13 @@ enum config_kind {
 };
 
 struct config_setting {
-    const char *name;          /* the environment variable */
-    enum config_kind kind;     /* decides which of the two values below is used */
-    int64_t number;            /* CONFIG_INT: the default, then the value in effect */
-    const char *text;          /* the others: default, then value; borrowed from the environment,
-                                  which must not change after config_load; may be NULL by default */
-    int64_t minimum, maximum;  /* inclusive; of the number, or of the text's length in bytes */
-    const char *unit;          /* what the number counts, "ms", "threads"; for people */
+    const char *name;         /* the environment variable */
+    enum config_kind kind;    /* decides which of the two values below is used */
+    int64_t number;           /* CONFIG_INT: the default, then the value in effect */
+    const char *text;         /* the others: default, then value; borrowed from the environment,
+                                 which must not change after config_load; may be NULL by default */
+    int64_t minimum, maximum; /* inclusive; of the number, or of the text's length in bytes */
+    const char *unit;         /* what the number counts, "ms", "threads"; for people */
 };
 
 enum { CONFIG_ERROR_SIZE = 256 };

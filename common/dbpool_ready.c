@@ -8,11 +8,9 @@
  * together. It makes one connection at a time and keeps none. */
 #include "common/dbpool.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/clock.h"
 #include "common/dbpool_private.h"
@@ -72,13 +70,6 @@ void dbpool_backoff_reset(struct dbpool_backoff *backoff)
 }
 
 /* --------------------------------------------------------------------------------------- wait */
-
-static void sleep_until(int64_t until_ns)
-{
-    struct timespec until = clock_to_timespec(until_ns);
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
-    }
-}
 
 /* The name that the server quoted in its message, or "". */
 static void find_quoted(const char *message, char *out, size_t size)
@@ -162,6 +153,6 @@ enum status dbpool_wait_ready(const struct pg_options *options, int64_t wait_ms,
         }
         log_waiting(error, started_ns, &logged_ns);
         dbpool_backoff_fail(&backoff, backoff.round, now_ns);
-        sleep_until(backoff.next_ns < deadline_ns ? backoff.next_ns : deadline_ns);
+        clock_sleep_until(backoff.next_ns < deadline_ns ? backoff.next_ns : deadline_ns);
     }
 }

@@ -27,7 +27,7 @@ enum {
     HTTP_HEADER_BYTES_MAX = 16384, /* request line and header block; more is 431 */
     HTTP_PARAM_SIZE = 128, /* a path parameter's bytes, NUL included; longer does not match */
     HTTP_REPLY_HEADERS_MAX = 16,
-    HTTP_DRAIN_MS = 10000, /* requests in flight get this long at stop */
+    HTTP_DRAIN_MS = 10500, /* requests in flight get this long at stop */
 };
 
 struct http_server; /* opaque */

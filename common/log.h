@@ -26,19 +26,31 @@ struct log_field {
     double real;
 };
 
-#define LOG_TEXT(name_, value_) \
-    (struct log_field) { .name = (name_), .kind = LOG_KIND_TEXT, .text = (value_) }
-#define LOG_NUMBER(name_, value_) \
-    (struct log_field) { .name = (name_), .kind = LOG_KIND_NUMBER, .number = (int64_t)(value_) }
-#define LOG_REAL(name_, value_) \
-    (struct log_field) { .name = (name_), .kind = LOG_KIND_REAL, .real = (value_) }
-#define LOG_BOOL(name_, value_) \
-    (struct log_field) { .name = (name_), .kind = LOG_KIND_BOOL, .number = (value_) ? 1 : 0 }
+#define LOG_TEXT(name_, value_)                                                                    \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .name = (name_), .kind = LOG_KIND_TEXT, .text = (value_)                                   \
+    }
+#define LOG_NUMBER(name_, value_)                                                                  \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .name = (name_), .kind = LOG_KIND_NUMBER, .number = (int64_t)(value_)                      \
+    }
+#define LOG_REAL(name_, value_)                                                                    \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .name = (name_), .kind = LOG_KIND_REAL, .real = (value_)                                   \
+    }
+#define LOG_BOOL(name_, value_)                                                                    \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .name = (name_), .kind = LOG_KIND_BOOL, .number = (value_) ? 1 : 0                         \
+    }
 
 /* Writes one line with at least one field. Events name what happened ("listening", "db_lost"), in
  * lower case; the wording is for machines, the fields carry the rest. */
-#define log_event(level_, event_, ...)                                   \
-    log_fields((level_), (event_), (const struct log_field[]){__VA_ARGS__}, \
+#define log_event(level_, event_, ...)                                                             \
+    log_fields((level_), (event_), (const struct log_field[]){__VA_ARGS__},                        \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /* As log_event, with an array whose length is known at run time (0 is allowed). Safe from any

@@ -88,7 +88,7 @@ void pg_notice(void *arg, const PGresult *notice)
 
 /* Reads what the server said since the last exchange, without waiting: an end of file or a FATAL
  * breaks the connection. One system call when it said nothing. */
-static void read_unasked(const struct pg *pg)
+static void read_unasked(struct pg *pg)
 {
     for (int i = 0; i < UNASKED_READS_MAX && PQstatus(pg->conn) == CONNECTION_OK; i++) {
         struct pollfd socket = {.fd = PQsocket(pg->conn), .events = POLLIN};
@@ -382,7 +382,7 @@ void pg_book_to(struct pg *pg, struct stages *stages)
     pg->stages = stages;
 }
 
-bool pg_is_usable(const struct pg *pg)
+bool pg_is_usable(struct pg *pg)
 {
     read_unasked(pg);
     return !is_broken(pg) && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;

@@ -83,8 +83,9 @@ MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
 MUST_USE enum status pg_run_count(struct pg *pg, const struct pg_statement *statement,
                                   const char *const *values, int64_t *count);
 
-/* Whether the connection is healthy and outside any transaction, so that another may have it. */
-bool pg_is_usable(const struct pg *pg);
+/* Whether the connection is healthy and outside any transaction, so that another may have it. Reads
+ * what the server said unasked, without waiting: a shutdown or an end of file breaks it. */
+bool pg_is_usable(struct pg *pg);
 
 /* The last error's SQLSTATE ("" if none or the connection failed) and its first line; valid until
  * the next call on pg. Never contains parameters' values or the conninfo. */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum stage {
-    STAGE_VALIDATION, /* http: checks, body read and parse, until the handler starts its work */
+    STAGE_VALIDATION, /* http, http_json: checks, body read, parse */
     STAGE_POOL_WAIT,  /* dbpool: from acquire's call to its return */
     STAGE_LOCK_WAIT,  /* pg: statements marked as taking the row's lock */
     STAGE_STATEMENTS, /* pg: every other statement, begin and rollback among them */

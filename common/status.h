@@ -17,9 +17,9 @@ enum status {
     ST_RETRY,      /* deadlock, serialization failure, connection lost before COMMIT: try again */
     ST_CONSTRAINT, /* a constraint of the schema refused the row (SQLSTATE class 23); rolled back */
     ST_UNKNOWN,    /* COMMIT was sent and no answer came: it may or may not have happened */
-    ST_SCHEMA,     /* table, column, database or role missing, or password wrong: an operator's job */
-    ST_DB,         /* any other fault of the database */
-    ST_SYSTEM,     /* the operating system refused (socket, memory, file); errno says why */
+    ST_SCHEMA, /* table, column, database or role missing, or password wrong: an operator's job */
+    ST_DB,     /* any other fault of the database */
+    ST_SYSTEM, /* the operating system refused (socket, memory, file); errno says why */
 };
 
 /* Returns the constant's name without its prefix, in lower case ("ok", "not_found"); never NULL.

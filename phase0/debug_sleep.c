@@ -6,17 +6,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "common/clock.h"
 #include "common/http_fault.h"
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec until = clock_to_timespec(clock_deadline_ns(ms));
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0) {
-    }
-}
 
 void debug_sleep_get(struct http_request *request, void *context)
 {
@@ -33,7 +25,7 @@ void debug_sleep_get(struct http_request *request, void *context)
         http_fault(request, status);
         return;
     }
-    sleep_ms(ms);
+    clock_sleep_until(clock_deadline_ns(ms));
     dbpool_release(sleeper->pool, pg);
     char json[64];
     snprintf(json, sizeof json, "{\"slept_ms\":%" PRId64 "}", ms);

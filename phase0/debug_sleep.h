@@ -7,7 +7,7 @@
 #include "common/dbpool.h"
 #include "common/http.h"
 
-/* Less than HTTP_DRAIN_MS, or a stop would abandon it. */
+/* Shorter than HTTP_DRAIN_MS, or a stop would abandon it. */
 enum { DEBUG_SLEEP_MAX_MS = 10000 };
 
 /* The context of debug_sleep_get. */

@@ -1,11 +1,11 @@
 /* Phase 0, foundations: HTTP, PostgreSQL, a pool of five connections, a stop that loses nothing.
  *
  * Starts in this order: settings, database (waited for), pool, listener. Stops in the opposite
- * order, each part after whatever uses it: the listener drains first, because handlers hold the
- * pool's connections.
+ * order, each part after whatever uses it: first the listener, because handlers hold the pool's
+ * connections. At a stop, a request that has a connection is finished; one that still waits in line
+ * for it is told so (503).
  *
  * A request waits for a connection as long as it takes: nothing here bounds that wait. */
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "common/dbpool.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/stop.h"
 #include "debug_sleep.h"
 #include "sales.h"
 
@@ -74,24 +75,15 @@ static void health_get(struct http_request *request, void *context)
     http_reply(request, 200, "{\"status\":\"ok\"}");
 }
 
-/* From here on SIGTERM and SIGINT wait for sigwait; threads started later inherit the mask. */
-static void block_stop_signals(sigset_t *stop)
-{
-    sigemptyset(stop);
-    sigaddset(stop, SIGTERM);
-    sigaddset(stop, SIGINT);
-    pthread_sigmask(SIG_BLOCK, stop, NULL);
-}
-
 /* Serves until a stop signal, then drains. Returns the process's exit status. */
 static int serve(struct dbpool *pool)
 {
     struct sales sales = {pool, ACQUIRE_TIMEOUT_MS};
     struct debug_sleep sleeper = {pool, ACQUIRE_TIMEOUT_MS};
     const struct http_route routes[] = {
-        {"GET", "/health", health_get, NULL, false},
-        {"GET", "/sales/{}", sales_get, &sales, false},
-        {"GET", "/debug/sleep", debug_sleep_get, &sleeper, false},
+        {.method = "GET", .path = "/health", .handler = health_get},
+        {.method = "GET", .path = "/sales/{}", .handler = sales_get, .context = &sales},
+        {.method = "GET", .path = "/debug/sleep", .handler = debug_sleep_get, .context = &sleeper},
     };
     const struct http_options options = {
         .bind = text("BIND"),
@@ -102,8 +94,7 @@ static int serve(struct dbpool *pool)
         .routes = routes,
         .route_count = sizeof routes / sizeof routes[0],
     };
-    sigset_t stop;
-    block_stop_signals(&stop);
+    stop_block();
     char error[HTTP_ERROR_SIZE];
     struct http_server *server = NULL;
     if (http_start(&options, &server, error) != ST_OK) {
@@ -111,10 +102,10 @@ static int serve(struct dbpool *pool)
     }
     log_event(LOG_INFO, "listening", LOG_TEXT("bind", options.bind),
               LOG_NUMBER("port", options.port));
-    int signal_number;
-    sigwait(&stop, &signal_number);
+    int signal_number = stop_wait();
     log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
               LOG_NUMBER("in_flight", http_in_flight(server)));
+    dbpool_shut(pool);
     if (http_stop(server) != ST_OK) {
         log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", options.drain_ms));
         _exit(EXIT_FAILURE);

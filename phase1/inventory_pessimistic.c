@@ -36,11 +36,12 @@ static const char SQL_INSERT_ORDER[] =
     "INSERT INTO orders (id, sale_id, user_id, quantity, status) "
     "VALUES ($1, $2, $3, $4, 'confirmed')";
 
-static const struct pg_statement LOCK_SALE = {"sale_lock", SQL_LOCK_SALE, 1, STAGE_LOCK_WAIT};
-static const struct pg_statement READ_SALE = {"sale_read", SQL_READ_SALE, 1, STAGE_STATEMENTS};
-static const struct pg_statement BOUGHT = {"orders_bought", SQL_BOUGHT, 2, STAGE_STATEMENTS};
-static const struct pg_statement SET_STOCK = {"sale_set_stock", SQL_SET_STOCK, 2, STAGE_STATEMENTS};
-static const struct pg_statement INSERT_ORDER = {"order_insert", SQL_INSERT_ORDER, 4,
+static const struct pg_statement LOCK_SALE = {"inventory_lock", SQL_LOCK_SALE, 1, STAGE_LOCK_WAIT};
+static const struct pg_statement READ_SALE = {"inventory_read", SQL_READ_SALE, 1, STAGE_STATEMENTS};
+static const struct pg_statement BOUGHT = {"inventory_bought", SQL_BOUGHT, 2, STAGE_STATEMENTS};
+static const struct pg_statement SET_STOCK = {"inventory_set_stock", SQL_SET_STOCK, 2,
+                                              STAGE_STATEMENTS};
+static const struct pg_statement INSERT_ORDER = {"inventory_insert", SQL_INSERT_ORDER, 4,
                                                  STAGE_STATEMENTS};
 
 enum { INT64_TEXT_SIZE = 21 };

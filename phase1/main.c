@@ -1,12 +1,12 @@
 /* Phase 1, naive: orders, each in one transaction over the sale's one row.
  *
  * Starts in this order: settings, database (waited for), pool, listener. Stops in the opposite
- * order, each part after whatever uses it: the listener drains first, because handlers hold the
- * pool's connections.
+ * order, each part after whatever uses it: first the listener, because handlers hold the pool's
+ * connections. At a stop, a request that has a connection is finished; one that still waits in line
+ * for it is told so (503).
  *
  * A request waits for a connection at most DB_ACQUIRE_MS, and there are 64 of them: the cure that
  * everyone reaches for after phase 0. */
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +17,7 @@
 #include "common/http.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/stop.h"
 #include "debug_sleep.h"
 #include "orders.h"
 #include "sales.h"
@@ -28,7 +29,7 @@ enum {
 
 static struct config_setting settings[] = {
     /* name, kind, default number, default text, minimum, maximum, unit */
-    {"PORT", CONFIG_INT, 8000, NULL, 1, 65535, "port"},
+    {"PORT", CONFIG_INT, 8001, NULL, 1, 65535, "port"},
     {"BIND", CONFIG_TEXT, 0, "127.0.0.1", 1, 64, "address"},
     {"DATABASE_URL", CONFIG_URI, 0, "postgresql:///flashdeal", 1, 1024, "URI"},
     {"DB_POOL", CONFIG_INT, 64, NULL, 1, 256, "connections"},
@@ -87,15 +88,6 @@ static const struct inventory *choose_inventory(void)
     return &inventory_unsafe;
 }
 
-/* From here on SIGTERM and SIGINT wait for sigwait; threads started later inherit the mask. */
-static void block_stop_signals(sigset_t *stop)
-{
-    sigemptyset(stop);
-    sigaddset(stop, SIGTERM);
-    sigaddset(stop, SIGINT);
-    pthread_sigmask(SIG_BLOCK, stop, NULL);
-}
-
 /* Serves until a stop signal, then drains. Returns the process's exit status. */
 static int serve(struct dbpool *pool)
 {
@@ -104,11 +96,15 @@ static int serve(struct dbpool *pool)
     struct debug_sleep sleeper = {pool, acquire_timeout_ms};
     struct orders orders = {pool, acquire_timeout_ms, choose_inventory()};
     const struct http_route routes[] = {
-        {"GET", "/health", health_get, NULL, false},
-        {"GET", "/sales/{}", sales_get, &sales, false},
-        {"GET", "/debug/sleep", debug_sleep_get, &sleeper, false},
-        {"POST", "/orders", orders_post, &orders, true},
-        {"GET", "/orders/{}", orders_get, &orders, false},
+        {.method = "GET", .path = "/health", .handler = health_get},
+        {.method = "GET", .path = "/sales/{}", .handler = sales_get, .context = &sales},
+        {.method = "GET", .path = "/debug/sleep", .handler = debug_sleep_get, .context = &sleeper},
+        {.method = "POST",
+         .path = "/orders",
+         .handler = orders_post,
+         .context = &orders,
+         .takes_json = true},
+        {.method = "GET", .path = "/orders/{}", .handler = orders_get, .context = &orders},
     };
     const struct http_options options = {
         .bind = text("BIND"),
@@ -119,8 +115,7 @@ static int serve(struct dbpool *pool)
         .routes = routes,
         .route_count = sizeof routes / sizeof routes[0],
     };
-    sigset_t stop;
-    block_stop_signals(&stop);
+    stop_block();
     char error[HTTP_ERROR_SIZE];
     struct http_server *server = NULL;
     if (http_start(&options, &server, error) != ST_OK) {
@@ -128,10 +123,10 @@ static int serve(struct dbpool *pool)
     }
     log_event(LOG_INFO, "listening", LOG_TEXT("bind", options.bind),
               LOG_NUMBER("port", options.port));
-    int signal_number;
-    sigwait(&stop, &signal_number);
+    int signal_number = stop_wait();
     log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
               LOG_NUMBER("in_flight", http_in_flight(server)));
+    dbpool_shut(pool);
     if (http_stop(server) != ST_OK) {
         log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", options.drain_ms));
         _exit(EXIT_FAILURE);

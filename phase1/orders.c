@@ -8,14 +8,14 @@
 
 #include "common/clock.h"
 #include "common/http_fault.h"
-#include "common/json.h"
+#include "common/http_json.h"
 
 /* No lock. One row, or none, as the reply's JSON. */
 static const char SQL_ORDER[] =
     "SELECT row_to_json(o) FROM (SELECT id AS order_id, sale_id, user_id, quantity, status, reason "
     "FROM orders WHERE id = $1) o";
 
-static const struct pg_statement READ_ORDER = {"order_read", SQL_ORDER, 1, STAGE_STATEMENTS};
+static const struct pg_statement READ_ORDER = {"orders_read", SQL_ORDER, 1, STAGE_STATEMENTS};
 
 /* No lock, no row. */
 static const char SQL_PROBE[] =
@@ -40,8 +40,7 @@ static enum status read_order(struct http_request *request, struct order *order)
         {"quantity", 1, INT32_MAX, 0},
     };
     const struct json_field *bad = NULL;
-    enum json_result result =
-        json_read_object(request->body, request->body_length, fields, 3, &bad);
+    enum json_result result = http_json_read(request, fields, 3, &bad);
     if (result != JSON_OK) {
         const char *code =
             result == JSON_INVALID_FIELD ? field_code(fields, bad) : json_result_code(result);
