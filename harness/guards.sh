@@ -241,7 +241,7 @@ makefile_phases() {
 
 compile_flags() {
     local flag
-    for flag in $(tr ' ' '\n' <"$tmp/cflags" | grep -E '^-(W|std|D)'); do
+    for flag in $(tr ' ' '\n' <"$tmp/cflags" | grep -E '^-(W|std|D_)'); do
         grep -qxF -- "$flag" compile_flags.txt || say "compile_flags.txt lacks $flag"
     done
 }
