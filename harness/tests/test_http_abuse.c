@@ -1,9 +1,9 @@
 /* What bad clients cost a running server, measured from outside: memory, descriptors, other
  * people's time.
  *
- *     HTTP_THREADS=1100 build/release/phase0/server &
- *     TARGET_URL=http://127.0.0.1:8000 TARGET_PID=$! HTTP_THREADS=1100
- * build/release/tests/test_http_abuse
+ *     HTTP_THREADS=1100 build/release/phase1/server &
+ *     export TARGET_URL=http://127.0.0.1:8001 TARGET_PID=$! HTTP_THREADS=1100
+ *     build/release/tests/test_http_abuse
  *
  * HTTP_THREADS is the target's; HOLD_S (default 20) shortens the crowd. Memory: every worker is
  * used once at the same time, because buffers and stacks fill lazily; what grows after that is a
@@ -39,6 +39,7 @@ static struct raw raw;
 static struct raw_reply reply;
 
 #define HOST "Host: localhost\r\n"
+#define ORDER "POST /orders HTTP/1.1\r\n" HOST "Content-Type: application/json\r\n"
 #define BYTES(literal_) (literal_), sizeof(literal_) - 1
 
 static const struct {
@@ -59,6 +60,20 @@ static const struct {
            "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}")},
     {BYTES("POST /orders HTTP/1.1\r\n" HOST
            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{")},
+    {BYTES(ORDER "Content-Length: 25\r\n\r\n{\"sale_id\":1,\"user_id\":1}")},
+    {BYTES(ORDER "Content-Length: 38\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"quantity\":0}")},
+    {BYTES(ORDER "Content-Length: 40\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"quantity\":1.5}")},
+    {BYTES(ORDER "Content-Length: 42\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"quantity\":1e400}")},
+    {BYTES(ORDER "Content-Length: 40\r\n\r\n{\"sale_id\":\"1\",\"user_id\":1,\"quantity\":1}")},
+    {BYTES(
+        ORDER
+        "Content-Length: 51\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"quantity\":1,\"quantity\":1}")},
+    {BYTES(ORDER "Content-Length: 38\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"Quantity\":1}")},
+    {BYTES(ORDER "Content-Length: 40\r\n\r\n{\"sale_id\":1,\"user_id\":1,\"quantity\":1} x")},
+    {BYTES(ORDER "Content-Length: 22\r\n\r\n[[[[[[[[[[[[[[[[[[[[[[")},
+    {BYTES(ORDER "Content-Length: 8\r\n\r\n\"\\ud800\"")},
+    {BYTES(ORDER "Content-Length: 14\r\n\r\n{\"a\":\"\\u0000\"}")},
+    {BYTES(ORDER "Content-Length: 4\r\n\r\nnull")},
     {BYTES("POST /nothing HTTP/1.1\r\n" HOST "Content-Length: 40\r\n\r\n{}")},
     {BYTES("GET /health HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}")},
     {BYTES("GET /health HTTP/1.1\r\n" HOST "X: a\0b\r\n\r\n")},
@@ -133,27 +148,35 @@ static void drain(int fd)
     }
 }
 
-/* Uses every worker at once: each connection keeps its worker from its first byte to its last. A
- * request with 16 KiB of header is answered, and bytes that are no request are refused by civetweb
- * itself: the two ways that a bad request can go, each with its own depth of stack. */
-static void warm_up(void)
+/* Uses every worker at once: each connection keeps its worker from its first byte to its last. */
+static void warm_up_with(const char *first, size_t first_length, const char *rest)
 {
     static int fds[TARGET_THREADS_MAX];
-    static char header[HEADER_BYTES + 1];
-    static const char head[] = "GET /nothing HTTP/1.1\r\n" HOST "X: ";
-    static const char tail[] = "\r\n\r\n\001";
-    size_t head_only = HEADER_BYTES - strlen(tail);
-    memset(header, 'a', HEADER_BYTES);
-    memcpy(header, head, strlen(head));
     for (int i = 0; i < target.threads; i++) {
         fds[i] = connect_plainly();
-        send_plainly(fds[i], header, head_only);
+        send_plainly(fds[i], first, first_length);
     }
     for (int i = 0; i < target.threads; i++) {
-        send_plainly(fds[i], tail, strlen(tail));
+        send_plainly(fds[i], rest, strlen(rest));
         drain(fds[i]);
         close(fds[i]);
     }
+}
+
+/* The three ways that a bad request can go, each with its own depth of stack: 16 KiB of header,
+ * which is answered; bytes that are no request, which civetweb itself refuses; and a body that is
+ * parsed. */
+static void warm_up(void)
+{
+    static char header[HEADER_BYTES + 1];
+    static const char head[] = "GET /nothing HTTP/1.1\r\n" HOST "X: ";
+    static const char tail[] = "\r\n\r\n\001";
+    static const char order[] = ORDER "Connection: close\r\nContent-Length: 25\r\n\r\n"
+                                      "{\"sale_id\":1,\"user_id\":1";
+    memset(header, 'a', HEADER_BYTES);
+    memcpy(header, head, strlen(head));
+    warm_up_with(header, HEADER_BYTES - strlen(tail), tail);
+    warm_up_with(order, strlen(order), "}");
 }
 
 /* A busy machine may let connections time out before every worker is in use, so warm up again until

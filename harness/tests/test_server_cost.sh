@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# test_server_cost: what phase 0 costs, measured from outside.
+# test_server_cost: what phases 0 and 1 cost, measured from outside.
 #
-# Bad clients must not leak its memory or starve a good one (test_http_abuse, against a server with
-# threads for a thousand connections), and its checks must not make civetweb slow: GET /health with
-# 64 keep-alive connections, against a bare handler of civetweb's that replies the same bytes, in 5
+# Bad clients must not leak memory, descriptors or database sessions of phase 1 nor starve a good one
+# (test_http_abuse, against a server with threads for a thousand connections), and the checks must
+# not make civetweb slow: GET /health of phase 0 with 64 keep-alive connections, against a bare handler of civetweb's that replies the same bytes, in 5
 # interleaved pairs. Prints Check's line, `ok NAME` and `not ok NAME: why`.
 set -euo pipefail
 unset MODE DATABASE_URL
@@ -29,10 +29,25 @@ failed=0
 
 harness_make build/release/tests/test_http_abuse build/release/tests/bare
 postgres_start cost
-target_start "0,HTTP_THREADS=$THREADS"
+target_start "1,HTTP_THREADS=$THREADS"
 
+sessions() { target_sql "SELECT count(*) || ' sessions, ' || count(*) FILTER (WHERE state <> 'idle') || ' not idle' FROM pg_stat_activity WHERE application_name = 'phase1'"; }
+
+curl -s -o /dev/null "$TARGET_URL/sales/1" # opens the one connection that requests in turn share
+before=$(sessions)
 TARGET_URL=$TARGET_URL TARGET_PID=$TARGET_PID HTTP_THREADS=$THREADS CK_FORK=no \
     build/release/tests/test_http_abuse || failed=1
+name="bad requests leave no database session behind"
+after=$(sessions)
+if [[ $after == "$before" && $after == "1 sessions, 0 not idle" ]]; then
+    say "ok $name ($after)"
+else
+    say "not ok $name: $before before, $after after"
+    failed=1
+fi
+target_stop
+
+target_start "0,HTTP_THREADS=$THREADS"
 
 port=$((16250 + $$ % 50))
 nice -n "$TARGET_NICE" build/release/tests/bare "$port" "$THREADS" &
