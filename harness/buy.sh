@@ -18,6 +18,7 @@ user=${2:-7}
 url=${URL:-http://127.0.0.1:${PORT:-$((8000 + $1))}}
 body="{\"sale_id\":${SALE:-1},\"user_id\":$user,\"quantity\":${QUANTITY:-1}}"
 
+command -v curl >/dev/null || die "curl is not installed: make setup"
 curl -sf -o /dev/null --max-time 2 "$url/health" || die "nothing serves at $url: make run-$1 (in another terminal)"
 dir=$(mktemp -d)
 on_exit rm -rf "$dir"

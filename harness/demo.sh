@@ -67,7 +67,8 @@ Phase 0 has 5 connections to Postgres, and a request waits for one as long as
 it takes. Phase 1 has 64, and waits at most 2 s. Now all of them are held, by
 nothing but sleep, and 20 people ask what is for sale:
 TEXT
-run pool-exhaustion 0 1
+run pool-exhaustion 0
+run pool-exhaustion 1
 
 act "2. A sale" <<'TEXT'
 Phase 1 sells: lock the sale's row, check, write, commit. 1000 units, a crowd,

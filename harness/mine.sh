@@ -18,6 +18,7 @@ mv -T "$copy.new" "$copy"
 say "$copy is yours: every file of phase $n, no links. Next:"
 say "    make server DIR=$copy                  build it"
 say "    git diff --no-index phase$n $copy        what you changed"
-if [[ -x harness/overload.sh ]]; then
-    say "    ./harness/overload.sh $n $copy          the same load on the original and on yours"
-fi
+scenario=overload
+((n > 0)) || scenario=pool-exhaustion # phase 0 takes no orders
+say "    ./harness/$scenario.sh $n $copy"
+say "                                          the same load on the original and on yours"

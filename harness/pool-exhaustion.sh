@@ -40,10 +40,14 @@ for target in "${TARGETS[@]}"; do
     figure "sessions with work to do in Postgres" "${now#*|}" "of ${now%|*}"
     figure "answered 200" "$(grep -c '^200' "$probes" || :)" "of $PROBES"
     figure "refused at once or after a bounded wait" "$(grep -cE '^[45]' "$probes" || :)" "of $PROBES"
+    if grep -q '^[1-9]' "$probes"; then
+        figure "longest wait for an answer" "$(grep '^[1-9]' "$probes" | cut -d ' ' -f 2 | sort -n | tail -n 1)" \
+            "s, statuses $(grep -o '^[1-9][0-9]*' "$probes" | sort -u | paste -sd ' ')"
+    fi
     figure "unanswered after $PATIENCE_S s" "$unanswered" "of $PROBES"
     verdict "pool exhaustion" "$(verdict_rule "$unanswered" '>= 15' '<= 0')" \
         "They hang although Postgres has nothing to do: a request waits for a connection as long as it takes." \
-        "Everybody has an answer in time: who finds no free connection waits for it a bounded time, and is told so." \
+        "Everybody has an answer in time: who finds no free connection waits for it a bounded time, and is told so. A no in time is what was gained: there is still nobody to serve them." \
         "Some have an answer, some have not: neither is the pool's wait bounded, nor does all of it hang."
     target_stop
 done

@@ -21,12 +21,17 @@ cd "$ROOT"
 [[ -d phase$n ]] || die "there is no phase $n: this checkout has" phase[0-8]
 port=${PORT:-$((8000 + n))}
 url=http://${BIND:-127.0.0.1}:$port
+# Before anything starts: whoever listens there would answer in the server's place.
+if (exec 3<>"/dev/tcp/${BIND:-127.0.0.1}/$port") 2>/dev/null; then
+    die "port $port is in use; elsewhere: PORT=$((port + 100)) make run-$n"
+fi
 
 env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -j2 "phase$n"
 postgres_start "run-$n"
 uri=$(postgres_database "phase$n")
 postgres_apply "$uri" "phase$n/schema.sql" "phase$n/seed.sql"
 
+say "The server's own log, one JSON object a line:"
 DATABASE_URL=$uri PORT=$port "build/${MODE:-release}/phase$n/server" </dev/null &
 server=$!
 postgres_keep "$server"
@@ -40,8 +45,8 @@ on_exit rm -f "$ROOT/$run"
 (umask 077 && printf '%s %s\n' "$port" "$uri" >"$run")
 
 next_commands() {
-    printf '\n%sphase %s serves on %s%s; Ctrl-C ends it and its database. In another terminal:\n\n' \
-        "$BOLD" "$n" "$url" "$PLAIN"
+    printf '\n%sphase %s serves on %s%s (pid %s); Ctrl-C ends it and its database. Elsewhere:\n\n' \
+        "$BOLD" "$n" "$url" "$PLAIN" "$server"
     local at=''
     [[ $port == $((8000 + n)) ]] || at="PORT=$port "
     say "    curl -s $url/sales/1"

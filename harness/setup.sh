@@ -83,10 +83,12 @@ become_root() {
 
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q "$@" </dev/null; }
 
-# A sign of life for each package, and what goes wrong; not the rest of its thousand lines.
+# A sign of life for each package, and what goes wrong; not the rest of its thousand lines. apt says
+# "Get:7 URL suite arch NAME arch VERSION [SIZE]".
 apt_install() {
     apt install -y --no-install-recommends "${names[@]}" 2>&1 |
-        grep --line-buffered -E '^(Fetched|Setting up|E:|Err:|dpkg: error)'
+        sed -unE -e 's/^Get:[0-9]+ [^ ]+ [^ ]+ [^ ]+ ([^ ]+) .*(\[.*\])$/Fetching \1 \2/p' \
+            -e '/^(Fetched|Setting up|E:|Err:|W:|dpkg: error)/p'
 }
 
 # What it will fetch and occupy, in apt's own words.
@@ -149,7 +151,7 @@ case $mode in
     ((${#lines[@]} == 0)) && exit 0
     target=setup
     [[ $part == run ]] || target=check
-    printf 'Not installed: %s. Install with: make %s\n' "${lines[*]%%|*}" "$target" >&2
+    printf 'Not installed: %s. Install with: make %s\n' "${lines[*]//|/ or }" "$target" >&2
     exit 1
     ;;
 *)

@@ -28,6 +28,7 @@ LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_FLUSHES='' LOAD_TPS='' 
 
 # The per-user limit is out of the way as well: what is measured is the sale.
 load_stock() {
+    [[ $(target_sql "SELECT to_regclass('orders')") ]] || die "$(target_name) takes no orders: its schema has no table of them"
     psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" >/dev/null \
         -f "$ROOT/harness/lib/stock.sql"
 }
