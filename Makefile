@@ -8,8 +8,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-builtin-rules
+# -L: a link that points elsewhere is a change, also where its new target is old.
+MAKEFLAGS += --no-builtin-rules -L
 .SUFFIXES:
+ifneq ($(word 2,$(CURDIR)),)
+$(error The path of this checkout has a space in it, and make splits at spaces: move it)
+endif
 
 MODE ?= release
 ifeq ($(origin CC),default)
@@ -66,6 +70,14 @@ $(shell mkdir -p $(B))
 $(file >$(FLAGS_STAMP),$(FLAGS_TEXT))
 endif
 
+# So does a change of the list of sources: keep_list NAME OBJECTS keeps it in $(B)/NAME.list.
+define keep_list
+ifneq ($$(file <$(B)/$(1).list),$(2))
+$$(shell mkdir -p $(dir $(B)/$(1)))
+$$(file >$(B)/$(1).list,$(2))
+endif
+endef
+
 # ----------------------------------------------------------------------------------- servers
 
 LIB := $(B)/libflashdeal.a
@@ -87,13 +99,15 @@ $(B)/%.o: %.c $(FLAGS_STAMP) | packages
 	$(call note,cc,$<)
 	$(Q)$(COMPILE) -c $< -o $@
 
-$(LIB): $(LIB_OBJS)
+$(eval $(call keep_list,common,$(LIB_OBJS)))
+$(LIB): $(LIB_OBJS) $(B)/common.list
 	@rm -f $@
 	$(call note,ar,$@)
-	$(Q)ar rcs $@ $^
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
 define server_rule
-$(B)/$(1)/server: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIB)
+$(call keep_list,$(1),$(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)))
+$(B)/$(1)/server: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIB) $(B)/$(1).list
 	$$(call note,link,$$@)
 	$$(Q)$$(LINK) $$(filter %.o,$$^) $(LIB) $(LIBS_SERVER) -o $$@
 endef

@@ -267,9 +267,8 @@ static struct mg_context *start_civetweb(struct http_server *server, char error[
         .log_message = on_log,
     };
     struct mg_init_data init = {&callbacks, server, settings};
-    unsigned code = 0;
     char text[HTTP_ERROR_SIZE / 2] = "";
-    struct mg_error_data failure = {&code, text, sizeof text};
+    struct mg_error_data failure = {.text = text, .text_buffer_size = sizeof text};
     struct mg_context *civetweb = mg_start2(&init, &failure);
     if (!civetweb) {
         snprintf(error, HTTP_ERROR_SIZE, "cannot start the listener on port %d: %s", options->port,
@@ -316,6 +315,7 @@ enum status http_start(const struct http_options *options, struct http_server **
         free_server(server);
         return ST_SYSTEM;
     }
+    http_listen_bound_writes(options->port, options->read_timeout_ms);
     *out = server;
     return ST_OK;
 }

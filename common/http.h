@@ -8,7 +8,8 @@
  * lengths of URI, route (404), method (405), Content-Type (415), length (411, 413), body read
  * (408). Only then is the handler called. Every reply that is sent before the whole body was read
  * closes the connection. A thread is held per connection, for as long as the connection is open;
- * one that is idle is closed between half of read_timeout_ms and all of it. */
+ * one that is idle is closed between half of read_timeout_ms and all of it, and one whose client
+ * does not take its replies after read_timeout_ms. */
 #ifndef FLASHDEAL_HTTP_H
 #define FLASHDEAL_HTTP_H
 

@@ -58,6 +58,10 @@ struct http_frame {
 MUST_USE enum status http_listen_prepare(const struct http_options *options,
                                          char error[HTTP_ERROR_SIZE]);
 
+/* Ends every connection to this process's listener on port whose client has left bytes of a reply
+ * unacknowledged for timeout_ms. Connections that are open already keep what they have. */
+void http_listen_bound_writes(int port, int timeout_ms);
+
 /* Framing, headers, Host and the length of the URI. NULL: all is well and *frame is filled. */
 const struct http_refusal *http_check_frame(const struct mg_request_info *info,
                                             struct http_frame *frame);

@@ -3,12 +3,20 @@
  * civetweb does not say why it cannot listen, so the address is bound here first, and the socket
  * closed again; who takes the port in between gets civetweb's own, vaguer words. A process that
  * runs out of descriptors does not refuse connections, it spins on accept: so the soft limit is
- * raised to what the threads need, as far as the hard limit allows. */
+ * raised to what the threads need, as far as the hard limit allows.
+ *
+ * civetweb waits for a client that does not read its replies for as long as he likes, with a
+ * thread. The kernel can bound that (TCP_USER_TIMEOUT), and a connection has the listening socket's
+ * value, so the one descriptor that civetweb does not show is found once, when it listens. */
 #include "common/http_conn.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -88,4 +96,47 @@ enum status http_listen_prepare(const struct http_options *options, char error[H
 {
     enum status status = raise_file_limit(options->threads, error);
     return status == ST_OK ? try_bind(options, error) : status;
+}
+
+/* The port that fd listens on, 0 if it is no listening socket. */
+static int listening_port(int fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens) {
+        return 0;
+    }
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = AF_UNSPEC};
+    size = sizeof address;
+    if (getsockname(fd, &address.any, &size) != 0) {
+        return 0;
+    }
+    switch (address.any.sa_family) {
+    case AF_INET:
+        return ntohs(address.v4.sin_port);
+    case AF_INET6:
+        return ntohs(address.v6.sin6_port);
+    default:
+        return 0;
+    }
+}
+
+void http_listen_bound_writes(int port, int timeout_ms)
+{
+    unsigned bound_ms = (unsigned)timeout_ms;
+    DIR *files = opendir("/proc/self/fd");
+    for (struct dirent *file; files && (file = readdir(files));) {
+        int fd =
+            (int)strtol(file->d_name, NULL, 10); /* "." and "..": 0, which listens on nothing */
+        if (listening_port(fd) == port) {
+            setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &bound_ms, sizeof bound_ms);
+        }
+    }
+    if (files) {
+        closedir(files);
+    }
 }

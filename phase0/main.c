@@ -6,6 +6,7 @@
  * for it is told so (503).
  *
  * A request waits for a connection as long as it takes: nothing here bounds that wait. */
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -115,6 +116,7 @@ static int serve(struct dbpool *pool)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* a log whose reader has gone is no reason to end */
     char error[PG_ERROR_SIZE];
     if (config_load(settings, SETTING_COUNT, error) != ST_OK) {
         return fail("config_invalid", error);

@@ -7,6 +7,7 @@
  *
  * A request waits for a connection at most DB_ACQUIRE_MS, and there are 64 of them: the cure that
  * everyone reaches for after phase 0. */
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -136,6 +137,7 @@ static int serve(struct dbpool *pool)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* a log whose reader has gone is no reason to end */
     char error[PG_ERROR_SIZE];
     if (config_load(settings, SETTING_COUNT, error) != ST_OK) {
         return fail("config_invalid", error);

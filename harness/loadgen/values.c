@@ -102,8 +102,9 @@ void values_steps(const char *text, struct plan_spec *plan)
     do {
         struct plan_step step = {0};
         if (plan->step_count == PLAN_STEPS_MAX || !take_real(&at, &step.rate) ||
-            !take_char(&at, ':') || !take_real(&at, &step.duration_s) || step.rate > RATE_MAX ||
-            step.duration_s <= 0.0 || step.duration_s > STEP_MAX_S) {
+            !take_char(&at, ':') || !take_real(&at, &step.duration_s) ||
+            step.rate > (double)RATE_MAX || step.duration_s <= 0.0 ||
+            step.duration_s > (double)STEP_MAX_S) {
             options_refuse("--steps must be like 100:5,400:10, not \"%s\"", text);
         }
         plan->steps[plan->step_count++] = step;
@@ -118,8 +119,9 @@ void values_flash(const char *text, struct plan_spec *plan)
     const char *at = text;
     if (!take_real(&at, &plan->flash_peak) || !take_char(&at, ':') ||
         !take_real(&at, &plan->flash_base) || !take_char(&at, ':') ||
-        !take_real(&at, &plan->flash_decay_s) || *at != '\0' || plan->flash_peak > RATE_MAX ||
-        plan->flash_base > RATE_MAX || plan->flash_decay_s <= 0.0) {
+        !take_real(&at, &plan->flash_decay_s) || *at != '\0' ||
+        plan->flash_peak > (double)RATE_MAX || plan->flash_base > (double)RATE_MAX ||
+        plan->flash_decay_s <= 0.0) {
         options_refuse("--flash must be like 5000:100:2, not \"%s\"", text);
     }
 }
