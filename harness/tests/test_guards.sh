@@ -183,7 +183,13 @@ breaks "a phase without main.c" makefile_phases "phase2 has no main.c" rm phase2
 breaks "a phase that make does not know" makefile_phases "does not know phase9" mkdir phase9
 breaks "compile_flags.txt without a warning" compile_flags "lacks -Wshadow" \
     sed -i '/^-Wshadow$/d' compile_flags.txt
-breaks "a word that must not stand" words "common/c.h:8" append common/c.h "/* TO""DO: more */"
+for word in "TO""DO: more" "fix""me" "X""XX" "not yet im""plemented"; do
+    breaks "$word must not stand" words "common/c.h:8" append common/c.h "/* $word */"
+done
+for word in XXXXXX hacksaw mastodons; do
+    rm -rf "$tree" && cp -a "$clean" "$tree" && append "$tree/common/c.h" "/* $word */"
+    if guards | grep -q '^ok words'; then ok "$word may stand"; else not_ok "$word may stand" "it may not"; fi
+done
 breaks "a script that cannot be run" scripts_are_executable "harness/diff.sh" chmod -x harness/diff.sh
 
 exit "$failed"
