@@ -22,7 +22,7 @@ pair() {
     load_trust 50
     load_stock "$LOAD_UNITS"
     load_pgbench "$1" "$WINDOW" "$statements"
-    printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" "${LOAD_FOREIGN:-0}" >>"$table"
+    printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" "$LOAD_FOREIGN" >>"$table"
 }
 
 for target in "${TARGETS[@]}"; do
@@ -35,9 +35,9 @@ for target in "${TARGETS[@]}"; do
     progress_end
     printf '  %7s %12s %12s %16s\n' clients server/s pgbench/s server/pgbench
     awk -F '|' '{ printf "  %7d %12.0f %12.0f %16.2f\n", $1, $2, $3, $4 }' "$table"
-    ratio=$(grep "^$GATED|" "$table" | column 4 | median)
+    ratio=$(awk -F '|' -v n="$GATED" '$1 == n { print $4 }' "$table" | median)
     figure "server/pgbench at $GATED clients (median of $PAIRS)" "$ratio" "at least $REACHED"
-    foreign=$(column 5 "$table" | median)
+    foreign=$(cut -d '|' -f 5 "$table" | median_known)
     figure "cores that others used (median)" "$foreign"
     case $(verdict_quiet "$(verdict_rule "$ratio" ">= $REACHED")" "$foreign") in # "PRESENT": it is reached
     PRESENT) status=0 ;;

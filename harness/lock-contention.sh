@@ -43,7 +43,7 @@ for target in "${TARGETS[@]}"; do
     load_flushes "$MOST" 2
     figure "confirmed/s, $MOST clients over $best (median of 5)" "$ratio" ""
     figure "p99, $MOST clients over 8 (median of 5)" "$(pair_ratios 4 "$eight" most <"$table" | median)" ""
-    foreign=$(cut -f 5 "$table" | grep . | median)
+    foreign=$(cut -f 5 "$table" | median_known)
     figure "cores that others used (median)" "$foreign"
     figure "WAL flushes per confirmed order, $MOST clients" "$LOAD_FLUSHES"
     verdict "row-lock contention" "$(verdict_rule "$LOAD_FLUSHES" '>= 0.8' '<= 0.15')" \

@@ -3,6 +3,7 @@
 #
 #   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
 #   median, p95                  of the numbers on standard input, one a line; "none" of no number
+#   median_known                 as median, without the empty lines; "unknown" of no number
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
 #   pair_ratios N BASE OTHER     of lines "label<tab>..": the Nth field of each OTHER over that of the
 #                                BASE before it
@@ -11,6 +12,8 @@
 calc() { awk "BEGIN { print ($1) }"; }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "none" }'; }
+
+median_known() { sed '/^$/d' | median | sed 's/none/unknown/'; }
 
 p95() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int(NR * 0.95 + 0.999)] : "none" }'; }
 
