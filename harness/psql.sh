@@ -3,24 +3,22 @@
 #
 #   harness/psql.sh N [psql's options]      (make psql-N)
 #
-# Of several runs of one phase it takes the one started last; PORT=8101 chooses another. A run is a
-# file build/run/phaseN-PID that run.sh keeps: "port uri" on one line.
+# Of several runs of one phase it takes the one started last; PORT=8101 chooses another.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/runs.sh
+source "$ROOT/harness/lib/runs.sh"
 
 n=${1-}
 [[ $n =~ ^[0-9]+$ ]] || usage "usage: harness/psql.sh N, N a phase's number"
 shift
+runs_tidy
 found='' others=()
 while read -r file; do
-    if [[ ! -d /proc/${file##*-} ]]; then
-        rm -f "$file" # a run that was killed
-        continue
-    fi
     read -r port uri <"$file"
     if [[ -z $found && ${PORT:-$port} == "$port" ]]; then found=$uri; else others+=("$port"); fi
-done < <(find "$ROOT/build/run" -name "phase$n-*" -printf '%T@ %p\n' 2>/dev/null | sort -rn | cut -d ' ' -f 2-)
+done < <(runs_of "$n")
 
 [[ -n $found ]] || die "no phase $n is running${PORT:+ on port $PORT}: start it with make run-$n"
 ((${#others[@]} == 0)) || say "Also running, on port ${others[*]}: PORT=${others[0]} make psql-$n" >&2

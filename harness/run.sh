@@ -12,6 +12,8 @@ set -euo pipefail
 source "$(dirname "$0")/lib/common.sh"
 # shellcheck source=harness/lib/postgres.sh
 source "$ROOT/harness/lib/postgres.sh"
+# shellcheck source=harness/lib/runs.sh
+source "$ROOT/harness/lib/runs.sh"
 
 READY_S=30
 
@@ -39,9 +41,10 @@ postgres_keep "$server"
 stop() { kill -TERM "$server" 2>/dev/null || :; }
 trap stop INT TERM HUP
 
-mkdir -p build/run
-run=build/run/phase$n-$$
-on_exit rm -f "$ROOT/$run"
+mkdir -p "$RUNS"
+runs_tidy
+run=$RUNS/phase$n-$$
+on_exit rm -f "$run"
 (umask 077 && printf '%s %s\n' "$port" "$uri" >"$run")
 
 next_commands() {
