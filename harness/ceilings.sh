@@ -19,7 +19,7 @@ PAIRS=5 REACHED=0.7
 pair() {
     load_stock "$LOAD_UNITS"
     load_closed "server-$1" "$1" "$WINDOW"
-    load_trust 50
+    load_trust 50 50
     load_stock "$LOAD_UNITS"
     load_pgbench "$1" "$WINDOW" "$statements"
     printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" "$LOAD_FOREIGN" >>"$table"

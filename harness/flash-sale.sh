@@ -15,9 +15,8 @@ for target in "${TARGETS[@]}"; do
     scenario_target "$target" || continue
     load_stock "$STOCK"
     load_crowd crowd "$PEAK:50:1.5" "$LAST_S"
-    status=0
-    "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 \
-        --json "$RUN/$(target_slug).audit.json" >"$RUN/$(target_slug).audit" 2>&1 || status=$?
+    load_serves
+    load_audit
     figure "buyers" "$(load_get .orders.count)" ""
     figure "confirmed" "$(load_get '.orders.codes["201"]')" "orders"
     figure "sold out (409)" "$(load_get '.orders.problems.sold_out')" "orders"
@@ -27,8 +26,8 @@ for target in "${TARGETS[@]}"; do
     progress_end
     # Of the checks their names, and of one that fails all that it says.
     awk '$1 == "PASS" || $1 == "UNKNOWN" { printf "  %-8s %s\n", $1, $2; next } fails || $1 == "FAIL" || $1 == "audit:" { print "  " $0; fails = 1 }' \
-        "$RUN/$(target_slug).audit"
-    scenario_worse "$status"
+        "$AUDIT"
+    scenario_worse "$AUDIT_STATUS"
     target_stop
 done
 TEXTS=("The audit passes." "The audit fails." "The audit cannot say.")

@@ -18,6 +18,7 @@ FEWEST_ORDERS=50 # confirmed in a window, else it proves nothing
 measure() { # LABEL CLIENTS: one window, one line of the table
     load_stock "$LOAD_UNITS"
     load_closed "$1" "$2" "$WINDOW"
+    load_serves
     p99=$(load_get .orders.accept_ms.p99)
     printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_FOREIGN" >>"$table"
 }
@@ -33,10 +34,10 @@ for target in "${TARGETS[@]}"; do
     table=$table.pairs
     for ((i = 1; i <= PAIRS; i++)); do
         measure best "$best"
-        load_trust $FEWEST_ORDERS
+        load_trust $FEWEST_ORDERS $FEWEST_ORDERS
         [[ $best == 8 ]] || measure eight 8
         measure most "$MOST"
-        load_trust $FEWEST_ORDERS
+        load_trust $FEWEST_ORDERS $FEWEST_ORDERS
     done
     eight=$([[ $best == 8 ]] && echo best || echo eight)
     ratio=$(pair_ratios 3 best most <"$table" | median)

@@ -5,18 +5,25 @@
 #   load_stock UNITS                      empties and vacuums the tables; sale 1 has UNITS to sell
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
-#   load_race LABEL CLIENTS SECONDS       as load_closed; writes LOAD_JOURNAL, leaves the database alone
+#   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
+#                                         as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
+#   load_audit                            sale 1 against the journal of load_race or load_crowd: AUDIT is
+#                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
 #   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
 #   load_get JQ                           a value of the last window's summary
-#   load_trust MIN                        keeps the first reason in DOUBT not to trust a window
+#   load_serves                           ends the script when the target did not do its work in the
+#                                         last window: an error, not a matter of verdicts
+#   load_trust MIN [CONFIRMED]            load_serves; keeps the first reason in DOUBT not to trust a
+#                                         window: fewer than MIN requests, CONFIRMED orders; ran late
 #
 # After a window LOAD_CONFIRMED_S is what the database confirmed per second within it, between two
-# readings that the database's own clock dates; no reply counts. All orders are of quantity 1.
+# readings that the database's own clock dates, and LOAD_CONFIRMED how many that were; no reply
+# counts. All orders are of quantity 1.
 # LOAD_FOREIGN is how many
 # cores others kept busy between them; empty if unknown.
 
@@ -24,7 +31,7 @@ LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
-LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well: what is measured is the sale.
 load_stock() {
@@ -76,7 +83,7 @@ _load_window() {
     # shellcheck disable=SC2034 # for the scripts
     LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     _load_end
-    LOAD_CONFIRMED_S=$(awk -F '|' '
+    read -r LOAD_CONFIRMED_S LOAD_CONFIRMED < <(awk -F '|' '
         NR == 1 { time = $1; units = $2 }
         NR == 2 { printf "%.1f\n", ($1 > time ? ($2 - units) / ($1 - time) : 0) }' <<<"$before"$'\n'"$after")
 }
@@ -93,7 +100,7 @@ load_open() {
 
 load_race() {
     progress "$(target_name): $2 clients for $3 s"
-    _load_begin "$1" "$3" --clients "$2" --journal "$RUN/$(target_slug).$1.journal"
+    _load_begin "$1" "$3" --clients "$2" --journal "$RUN/$(target_slug).$1.journal" "${@:4}"
     _load_end
 }
 
@@ -104,6 +111,14 @@ load_crowd() {
 }
 
 # Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
+# shellcheck disable=SC2034 # for the scripts
+load_audit() {
+    AUDIT=${LOAD_JOURNAL%.journal}.audit AUDIT_STATUS=0
+    "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 \
+        --json "$AUDIT.json" >"$AUDIT" 2>&1 || AUDIT_STATUS=$?
+    AUDIT_SAID=$(awk '$1 == "audit:" { print $2 }' "$AUDIT")
+}
+
 # it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
 _load_flushes() {
     local source='wal_sync FROM pg_stat_wal'
@@ -162,8 +177,21 @@ load_trust() {
     DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
 }
 
+# "t" when the database has an order that is confirmed; tables are emptied before a window.
+_load_any() { target_sql "SELECT EXISTS (SELECT FROM audit_orders WHERE status = 'confirmed')"; }
+
+load_serves() {
+    local fault
+    fault=$(verdict_fault "$LOAD_SUMMARY" "$(_load_any)")
+    [[ -z $fault ]] || die "$(target_name) does not do its work, so there is no verdict: $fault${TARGET_LOG:+ (${TARGET_LOG#"$ROOT"/})}"
+}
+
 load_capacity() {
+    load_serves
     local clients
+    if ((LOAD_CONFIRMED < ${2:-0})); then
+        DOUBT=${DOUBT:-"too few orders were confirmed: $LOAD_CONFIRMED, at least $2 are needed"}
+    fi
     CAPACITY=0
     for clients in 4 8 16; do
         load_stock "$LOAD_UNITS"
@@ -171,3 +199,4 @@ load_capacity() {
         CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
     done
 }
+        load_serves

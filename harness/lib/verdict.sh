@@ -6,6 +6,7 @@
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
 #   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
+#   verdict_fault SUMMARY ANY             why a window is the target's own fault; empty: it is not
 #   verdict_expected MODE TARGET          what failure-modes.tsv declares
 #   verdict_status                        the exit status, from lines "VERDICT<tab>EXPECTED"
 #   verdict_rows SCRIPT, verdict_cells PHASE...   the table's rows; its boundary cells
@@ -86,6 +87,22 @@ verdict_doubt() {
           elif $threads != "" and $g.connections_peak > ($threads | tonumber) then
             "\($g.connections_peak) connections, and the target serves \($threads) at once"
           else empty end' "$1" 2>/dev/null || echo "the load generator left no summary"
+}
+
+# A target that answers most orders with 5xx, or confirms none at all, is broken, which is no matter of
+# verdicts. 503 is a refusal, and under overload most orders may meet with one, or with none in time;
+# but then some are confirmed. ANY is "t" if the database has a confirmed order, whatever the replies
+# say. A generator that ran late may itself be why nothing came back.
+verdict_fault() {
+    jq -r --arg any "$2" --argjson lag "$VERDICT_LAG_MS" '
+        .orders as $o | ($o.codes // {} | to_entries) as $codes
+        | ($codes | map(select((.key | startswith("5")) and .key != "503") | .value) | add // 0) as $broken
+        | ([$codes + ($o.errors // {} | to_entries) | sort_by(-.value)[] | "\(.key): \(.value)"] | join(", ")) as $seen
+        | if $o.attempts > 0 and $broken * 2 > $o.attempts then
+            "it answered \($broken) of \($o.attempts) orders with 5xx (\($seen))"
+          elif $o.count > 0 and $o.ok == 0 and $any != "t" and .generator.lag_p99_ms <= $lag then
+            "it confirmed none of \($o.count) orders (\($seen))"
+          else empty end' "$1" 2>/dev/null || :
 }
 
 # Is the target in a cell of the table: "0-2", "1,NAIVE_UNSAFE=1", "3-8 by-design", "-"?

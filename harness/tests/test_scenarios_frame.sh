@@ -89,6 +89,17 @@ if started "0_$marker.server.log" '"listening"'; then
     else
         not_ok "settings of the environment stay out" "DB_POOL is not 5"
     fi
+# A phase 1 that replies 500 to every order. That is no bad luck to be repeated on a quieter machine.
+broken=build/broken-$$
+cp -rL phase1 "$broken"
+on_exit rm -rf "$ROOT/$broken" "$ROOT/build/release/$broken"
+sed -i 's/= decide(context, request, &order, &outcome);/= order.user_id < 0 ? decide(context, request, \&order, \&outcome) : ST_DB;/' "$broken/orders.c"
+for script in lock-contention oversell flash-sale overload; do
+    DURATION=0.5 run 1 "$script: a target that answers 500 to everything is an error" "harness/$script.sh" "$broken"
+    says "in one sentence" "^$script.sh: $broken does not do its work, .*: it answered ([0-9]+) of \1 orders with 5xx"
+done
+clean "nothing is left of these"
+
     kill -TERM "$script"
     ended 143 "SIGTERM ends it"
     clean "and its PostgreSQL"

@@ -119,6 +119,30 @@ is "no summary" "the load generator l" "$(verdict_doubt "$dir/none.json" 100 '' 
 echo '{}' >"$dir/empty.json"
 is "an empty summary" "too few requests: nu" "$(verdict_doubt "$dir/empty.json" 100 '' | cut -c 1-20)"
 
+# ------------------------------------------------------------------- what the target is to blame for
+# fault LAG COUNT OK CODES ERRORS ANY
+fault() {
+    jq -n --argjson lag "$1" --argjson count "$2" --argjson ok "$3" --argjson codes "$4" --argjson errors "$5" '
+        {generator: {lag_p99_ms: $lag}, orders: {count: $count, ok: $ok, codes: $codes, errors: $errors,
+            attempts: ([$codes[], $errors[]] | add // 0)}}' >"$dir/summary.json"
+    verdict_fault "$dir/summary.json" "$6"
+}
+is "it confirms" "" "$(fault 1 100 100 '{"201": 100}' '{}' t)"
+is "all are answered 500" "it answered 100 of 100 orders with 5xx (500: 100)" "$(fault 1 100 0 '{"500": 100}' '{}' f)"
+is "most are answered 500 or 502" "it answered 60 of 100 orders with 5xx (201: 40, 500: 30, 502: 30)" \
+    "$(fault 1 100 40 '{"201": 40, "500": 30, "502": 30}' '{}' t)"
+is "500s are its own fault, however late the generator" "it answered 9 of 9 orders with 5xx (500: 9)" \
+    "$(fault 99 9 0 '{"500": 9}' '{}' f)"
+is "half are answered 500" "" "$(fault 1 100 50 '{"201": 50, "500": 50}' '{}' t)"
+is "overload: most are refused with 503, or time out" "" \
+    "$(fault 1 100 2 '{"201": 2, "503": 58}' '{"timeout": 40}' t)"
+is "overload: none in time, and some confirmed all the same" "" "$(fault 1 100 0 '{"503": 50}' '{"timeout": 50}' t)"
+is "all are refused" "it confirmed none of 100 orders (503: 100)" "$(fault 1 100 0 '{"503": 100}' '{}' f)"
+is "none is answered" "it confirmed none of 8 orders (timeout: 8)" "$(fault 1 8 0 '{}' '{"timeout": 8}' f)"
+is "none is answered, and the generator ran late" "" "$(fault 11 8 0 '{}' '{"timeout": 8}' f)"
+is "no order was sent" "" "$(fault 1 0 0 '{}' '{}' f)"
+is "without a summary nobody is to blame" "" "$(verdict_fault "$dir/none.json" f)"
+
 # ------------------------------------------------------------------------- the frame around
 # a_run TARGET DOUBT VERDICT: "exit status|verdict kept" of a run of the scenario "a" of the table.
 a_run() {
