@@ -3,13 +3,16 @@
 #
 # Closed loop: CLIENTS (32) clients buy one unit each, again and again, from a stock of 200. Then the
 # journal of what they were told is held against the database. Up to 5 rounds, because a race may
-# well not show the first time. DURATION: seconds of a round (1).
+# well not show the first time. Then one round in which 100 users race for their own limit of 2 units,
+# with plenty in stock: a buyer who gets more than his share is oversold to as well, and the same audit
+# finds him. DURATION: seconds of a round (1).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
-scenario_begin oversell "${CLIENTS:-32} clients buy from a stock of 200; the audit counts." 15 30 "$@"
+scenario_begin oversell "${CLIENTS:-32} clients buy from a stock of 200, then 2 units each; the audit counts." 17 34 "$@"
 
-STOCK=200
-ROUNDS=5
+STOCK=200 ROUNDS=5
+LIMIT=2 USERS=100
+RIVALS_MIN=$((${CLIENTS:-32} / 2)) # confirmed beside another order of the same user, else nobody raced
 CROWD=$((${CLIENTS:-32} / 4)) # as many orders at least must have been under way together
 
 # Confirmed orders that had at least CROWD orders under way beside them.
@@ -22,30 +25,47 @@ crowded() {
 }
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
-    rounds=0 crowd=0 confirmed=0 status=0
-    while ((rounds < ROUNDS && status == 0)); do
+round() { # LABEL [LOADGEN OPTION...]
+    load_race "$1" "${CLIENTS:-32}" "${DURATION:-1}" "${@:2}"
+    load_serves
+    load_audit
+}
+failing() { awk '$1 == "FAIL" { printf "%s%s", sep, $2; sep = ", " }' "$AUDIT"; }
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
+    rounds=0 crowd=0 AUDIT_STATUS=0
+    while ((rounds < ROUNDS && AUDIT_STATUS == 0)); do
         rounds=$((rounds + 1))
         load_stock "$STOCK"
-        load_race "round$rounds" "${CLIENTS:-32}" "${DURATION:-1}"
-        "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 \
-            --json "$RUN/$(target_slug).audit.json" >"$RUN/$(target_slug).audit" 2>&1 || status=$?
-        confirmed=$(target_sql "SELECT coalesce(sum(quantity), 0) FROM audit_orders WHERE sale_id = 1 AND status = 'confirmed'")
-        crowd=$((crowd + $(crowded)))
+        round "round$rounds"
+        crowd=$((crowd + $(met "$CROWD")))
     done
     figure "rounds of $STOCK units" "$rounds" ""
     figure "confirmed in a crowd of $CROWD or more" "$crowd" "orders"
+    confirmed=$(target_sql "SELECT coalesce(sum(quantity), 0) FROM audit_orders WHERE sale_id = 1 AND status = 'confirmed'")
+    result=$(verdict_audit "$AUDIT_STATUS") why="The audit could not say ($(tail -n 1 "$AUDIT"))."
     figure "units confirmed in the last round" "$confirmed" "of $STOCK"
     figure "units it believes to have left" "$(target_sql 'SELECT stock_left FROM audit_sales WHERE sale_id = 1')" ""
-    figure "audit" "$(tail -n 1 "$RUN/$(target_slug).audit" | awk '{ print $2 }')" ""
-    result=$(verdict_audit "$status")
-    why="The audit could not say ($(tail -n 1 "$RUN/$(target_slug).audit"))."
-    if [[ $result == ABSENT ]] && ((crowd < STOCK)); then
-        result=INCONCLUSIVE why="Orders hardly ever met ($crowd of them did), and those that do not cannot oversell."
+    figure "audit" "$AUDIT_SAID" ""
+    present="$confirmed units were promised, and there are $STOCK: two orders read the same stock, and each wrote back its own idea of what is left."
+    ((confirmed > STOCK)) || present="The audit fails: $(failing)."
+
+    load_stock "$LOAD_UNITS" "$LIMIT"
+    round limit --users "$USERS"
+    most=$(target_sql "SELECT coalesce(max(n), 0) FROM (SELECT sum(quantity) AS n FROM audit_orders WHERE sale_id = 1 AND status = 'confirmed' GROUP BY user_id) u")
+    rivals=$(met 2 6) # of one user
+    figure "$USERS users, $LIMIT units each: the most one got" "$most" "units"
+    figure "confirmed beside one of the same user" "$rivals" "orders"
+    figure "audit of that round" "$AUDIT_SAID" ""
+    if [[ $result == ABSENT && $AUDIT_STATUS != 0 ]]; then
+        result=$(verdict_audit "$AUDIT_STATUS") why="The audit of the limit could not say ($(tail -n 1 "$AUDIT"))."
+        present="A user got $most units where $LIMIT are allowed: two of his orders each read what he had before the other one was written."
+        ((most > LIMIT)) || present="The audit of the limit's round fails: $(failing)."
+    elif [[ $result == ABSENT ]] && ((crowd < STOCK || rivals < RIVALS_MIN)); then
+        result=INCONCLUSIVE why="Orders hardly ever met ($crowd in a crowd, $rivals of one user), and those that do not cannot oversell."
     fi
-    verdict oversell "$result" \
-        "$confirmed units were promised, and there are $STOCK: two orders read the same stock, and each wrote back its own idea of what is left." \
-        "Sold out to the last unit and not one more, $rounds times over: an order sees the stock once the one before it is done." \
+    verdict oversell "$result" "$present" \
+        "Sold out to the last unit and not one more, $rounds times over, and nobody got more than his $LIMIT: an order sees stock and buyer once the one before it is done." \
         "$why"
     target_stop
 done

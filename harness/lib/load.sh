@@ -85,7 +85,7 @@ _load_window() {
     _load_end
     read -r LOAD_CONFIRMED_S LOAD_CONFIRMED < <(awk -F '|' '
         NR == 1 { time = $1; units = $2 }
-        NR == 2 { printf "%.1f\n", ($1 > time ? ($2 - units) / ($1 - time) : 0) }' <<<"$before"$'\n'"$after")
+        NR == 2 { printf "%.1f %d\n", ($1 > time ? ($2 - units) / ($1 - time) : 0), $2 - units }' <<<"$before"$'\n'"$after")
 }
 
 load_closed() {
@@ -110,7 +110,6 @@ load_crowd() {
     _load_end
 }
 
-# Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
 # shellcheck disable=SC2034 # for the scripts
 load_audit() {
     AUDIT=${LOAD_JOURNAL%.journal}.audit AUDIT_STATUS=0
@@ -120,6 +119,7 @@ load_audit() {
 }
 
 # it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
+# Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
 _load_flushes() {
     local source='wal_sync FROM pg_stat_wal'
     if (($(target_sql 'SHOW server_version_num') >= 180000)); then
@@ -173,10 +173,6 @@ SQL
 
 load_get() { jq -r "$1 // empty" "$LOAD_SUMMARY"; }
 
-load_trust() {
-    DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
-}
-
 # "t" when the database has an order that is confirmed; tables are emptied before a window.
 _load_any() { target_sql "SELECT EXISTS (SELECT FROM audit_orders WHERE status = 'confirmed')"; }
 
@@ -188,7 +184,7 @@ load_serves() {
 
 load_capacity() {
     load_serves
-    local clients
+    DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
     if ((LOAD_CONFIRMED < ${2:-0})); then
         DOUBT=${DOUBT:-"too few orders were confirmed: $LOAD_CONFIRMED, at least $2 are needed"}
     fi
