@@ -12,7 +12,8 @@ PEAK=${RATE:-1200}
 LAST_S=${DURATION:-6}
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
     load_stock "$STOCK"
     load_crowd crowd "$PEAK:50:1.5" "$LAST_S"
     load_serves

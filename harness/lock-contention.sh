@@ -24,7 +24,8 @@ measure() { # LABEL CLIENTS: one window, one line of the table
 }
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
     table=$RUN/$(target_slug).sweep.tsv
     for clients in "${SWEEP[@]}"; do measure "sweep-$clients" "$clients"; done
     progress_end

@@ -21,7 +21,8 @@ window() {
 }
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
     if [[ -z $RATE_1X ]]; then
         load_capacity 1
         RATE_1X=$(calc "int(0.8 * $CAPACITY)")

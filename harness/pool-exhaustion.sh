@@ -13,7 +13,8 @@ PATIENCE_S=4 # 2 x 2000 ms
 HOLD_MS=10000
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
     pool=$(target_setting DB_POOL "${DB_POOL-}")
     held=$RUN/$(target_slug).held
     load_at_once "${pool:-1}" 15 "/debug/sleep?ms=$HOLD_MS" "$held"

@@ -11,7 +11,8 @@ ROUNDS=5
 SERVE_S=8 # after Postgres is up; the server looks for it at most every 2 s
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" prepare || continue
+    scenario_target "$target" prepare
+    [[ -n $MEASURABLE ]] || continue
     if [[ -n ${DATABASE_URL-} ]]; then
         verdict "start-up order" INCONCLUSIVE "" "" "The server of DATABASE_URL cannot be stopped from here; without it a throwaway one is used."
         continue

@@ -23,6 +23,8 @@
 : "${ROOT:?source common.sh before postgres.sh}"
 
 PG_TMP=${FLASHDEAL_TMP:-/var/tmp} # where the private directories are made
+PG_DIR_MAX=85                     # characters of a private directory's name
+PG_FREE_MB=200                    # what must be free there
 PG_START_S=60                     # a start or stop that takes longer has failed
 PG_DIR=''                         # the private directory: data/, log, the socket
 PG_URI_BASE=''                    # URI of the server without a database: postgresql:///?host=..
@@ -47,6 +49,8 @@ _postgres_user() {
         if id -u "$user" >/dev/null 2>&1; then
             _PG_AS=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --init-groups --)
             chown "$user" "$PG_DIR"
+            "${_PG_AS[@]}" test -w "$PG_DIR" ||
+                die "$PG_TMP cannot be entered by $user, as whom the server runs: chmod a+x it and what it lies in, or FLASHDEAL_TMP=<directory on a disk> chooses another place"
             return 0
         fi
     done
@@ -60,9 +64,26 @@ _postgres_run() {
         -u PGSERVICE LC_ALL=C TZ=UTC "${_PG_AS[@]}" "$@")
 }
 
+# What the private directory needs of the place, looked at before anything starts. It goes into a URI
+# and into postgresql.conf as it is; the socket in it must fit into a sockaddr_un.
+_postgres_place() {
+    local other="FLASHDEAL_TMP=<directory on a disk> chooses another place" blocks size
+    [[ $PG_TMP =~ ^/[A-Za-z0-9/._-]*$ ]] ||
+        die "FLASHDEAL_TMP is '$PG_TMP': give an absolute path of A-Z, a-z, 0-9, '.', '_', '-' and '/' only"
+    [[ -d $PG_TMP ]] || die "$PG_TMP is no directory: mkdir -p it, or $other"
+    [[ -w $PG_TMP && -x $PG_TMP ]] || die "$PG_TMP cannot be written: $other"
+    [[ -z $_PG_EXTERNAL ]] || return 0
+    ((${#1} <= PG_DIR_MAX)) ||
+        die "$PG_TMP is too long for a socket's path ($1: ${#1} characters, at most $PG_DIR_MAX): give FLASHDEAL_TMP a shorter one"
+    read -r blocks size < <(stat -f -c '%a %S' "$PG_TMP")
+    ((blocks * size >= PG_FREE_MB * 1048576)) ||
+        die "$PG_TMP has $((blocks * size / 1048576)) MB left, at least $PG_FREE_MB are needed: make room, or $other"
+}
+
 _postgres_directory() {
     local name=$1
     [[ $name =~ ^[a-z0-9-]{1,24}$ ]] || die "postgres_start: name '$name' is not a-z, 0-9, -"
+    _postgres_place "$PG_TMP/flashdeal-$name.XXXXXX"
     PG_DIR=$(mktemp -d "$PG_TMP/flashdeal-$name.XXXXXX") # mode 0700
     setsid bash "$ROOT/harness/lib/keeper.sh" $$ "$PG_DIR" </dev/null >/dev/null 2>&1 &
     disown
@@ -157,12 +178,14 @@ postgres_database() {
     fi
     made=$(psql -X -q -v ON_ERROR_STOP=1 -d "$admin" 2>&1 \
         -c "SET client_min_messages = error" -c "DROP DATABASE IF EXISTS $name WITH (FORCE)" \
-        -c "CREATE DATABASE $name") || die "cannot make database $name: $made"
+        -c "CREATE DATABASE $name") ||
+        die "cannot make database $name${_PG_EXTERNAL:+ on the server of DATABASE_URL, whose role needs CREATEDB}: $made"
     printf '%s\n' "$uri"
 }
 
 postgres_apply() {
     local uri=$1 file files=()
+    [[ -n $uri ]] || die "postgres_apply: no database is named, and psql's default may be anybody's"
     shift
     for file in "$@"; do files+=(-f "$file"); done
     psql -X -q -v ON_ERROR_STOP=1 -d "$uri" "${files[@]}" >/dev/null

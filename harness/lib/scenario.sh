@@ -4,7 +4,8 @@
 #     . "$(dirname "$0")/lib/scenario.sh"
 #     scenario_begin overload "what it shows" SECONDS_FOR_ONE SECONDS_FOR_TWO "$@"
 #     for target in "${TARGETS[@]}"; do
-#         scenario_target "$target" || continue      # starts it; status 1 where nothing can be measured
+#         scenario_target "$target"                  # starts it, or says why nothing can be measured
+#         [[ -n $MEASURABLE ]] || continue
 #         figure "goodput at 1x" 812 "orders/s"
 #         verdict "collapse" PRESENT "what it means if PRESENT" "if ABSENT" ["if INCONCLUSIVE"]
 #         target_stop
@@ -42,6 +43,8 @@ SEED=${SEED:-1}
 AUTH_SECRET=${AUTH_SECRET:-the-harness-signs-its-tokens-with-this}
 TARGETS=()
 SCENARIO='' RUN='' STARTED_AT=''
+# shellcheck disable=SC2034 # for the scripts
+MEASURABLE=''
 WIDTH=78
 
 scenario_help() {
@@ -86,8 +89,13 @@ _scenario_announce() {
 _scenario_run_directory() {
     local base n=''
     base=$ROOT/build/runs/$(date +%Y%m%d-%H%M%S)-$SCENARIO
-    mkdir -p "${base%/*}"
-    until mkdir "$base$n" 2>/dev/null; do n=$((${n:-1} + 1)); done
+    mkdir -p "${base%/*}" 2>/dev/null || :
+    until mkdir "$base$n" 2>/dev/null; do
+        # Another run's of the same second, or is there no writing here at all?
+        [[ -e $base$n ]] ||
+            die "${base%/*} cannot be written: use a checkout of your own (build/ is another user's, or this disk is full or read-only)"
+        n=$((${n:-1} + 1))
+    done
     RUN=$base$n
     : >"$RUN/figures.tsv"
     : >"$RUN/verdicts.tsv"
@@ -130,17 +138,23 @@ scenario_begin() {
 }
 
 # Gives every failure mode of this scenario the same verdict, which is neither PRESENT nor ABSENT.
+# A scenario without one says the reason all the same.
 _scenario_all() {
-    local mode
+    local mode rows=0
     while IFS=$'\t' read -r mode _; do
+        rows=$((rows + 1))
         verdict "$mode" "$1" '' '' "$2"
     done < <(verdict_rows "$SCENARIO.sh")
+    ((rows > 0)) || say "  $2"
+    [[ $1 == n/a ]] || scenario_worse 2
 }
 
 # Starts the target, or with "prepare" leaves that to the script: all but target_spawn is done.
-# Status 1: nothing can be measured here, and the verdicts say why.
+# MEASURABLE is empty where nothing can be measured; the verdicts say why. That is no exit status,
+# because bash would ignore every failure within a function that stands in a condition.
 scenario_target() {
     local mode rows=0 applies=0
+    MEASURABLE=''
     progress_end
     target_parse "$1"
     say ""
@@ -152,15 +166,15 @@ scenario_target() {
     done < <(verdict_rows "$SCENARIO.sh")
     if ((rows > 0 && applies == 0)); then
         _scenario_all n/a "This does not apply to phase ${TARGET%%,*}."
-        return 1
+        return 0
     fi
     if [[ $TARGET_KIND == url && -z $TARGET_DB ]]; then
         _scenario_all INCONCLUSIVE "DATABASE_URL must name the database of $TARGET: the harness believes only what it reads there."
-        return 1
+        return 0
     fi
     if [[ $TARGET_KIND == url && ${2-} == prepare ]]; then
         _scenario_all INCONCLUSIVE "A server behind a URL cannot be started from here."
-        return 1
+        return 0
     fi
     progress "building and starting $(target_name)"
     if [[ ${2-} == prepare ]]; then
@@ -169,6 +183,8 @@ scenario_target() {
     else
         target_start "$1"
     fi
+    # shellcheck disable=SC2034 # for the scripts
+    MEASURABLE=1
 }
 
 # figure NAME VALUE [UNIT]: prints three digits of it, keeps all.

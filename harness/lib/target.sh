@@ -12,6 +12,7 @@
 #   target_kill                SIGKILL, whatever it does
 #   target_setting NAME [DEFAULT]   a setting as it took effect, from the target's own log
 #   target_sql QUERY           asks its database; fields are separated by '|'
+#   target_database            ends the script when the target has none: psql would take its default
 #   target_sessions            its sessions in Postgres, and those with work to do: "64|3"
 #
 # A target's settings stand in its name and nowhere else: the caller's environment is kept out, so
@@ -87,7 +88,7 @@ target_prepare() {
     local dir=$TARGET_DIR
     [[ $TARGET_KIND != url ]] || return 0
     [[ $dir == /* ]] || dir=$ROOT/$dir
-    TARGET_DB=$(postgres_database target)
+    TARGET_DB=$(postgres_database target) || exit 1 # it has said why
     postgres_apply "$TARGET_DB" "$dir/schema.sql" "$dir/seed.sql"
     TARGET_LOG=$RUN/$(target_slug).server.log
     : >"$TARGET_LOG"
@@ -108,7 +109,8 @@ _target_port() {
 
 target_spawn() {
     local port
-    port=$(_target_port)
+    target_database
+    port=$(_target_port) || exit 1 # it has said why
     TARGET_URL=http://127.0.0.1:$port
     env -i PATH="$PATH" HOME="${HOME:-/}" LANG=C.UTF-8 \
         ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} ${TSAN_OPTIONS+"TSAN_OPTIONS=$TSAN_OPTIONS"} \
@@ -181,7 +183,12 @@ target_setting() {
     printf '%s' "${value:-${2-}}"
 }
 
-target_sql() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -c "$1"; }
+target_database() { [[ -n $TARGET_DB ]] || die "$(target_name) has no database: nothing is asked or written"; }
+
+target_sql() {
+    target_database
+    psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -c "$1"
+}
 
 target_sessions() {
     target_sql "SELECT count(*), count(*) FILTER (WHERE state <> 'idle') FROM pg_stat_activity

@@ -102,6 +102,36 @@ done
 if ((best < 3000)); then ok "started in under 3 s once initialised"; else not_ok "started in under 3 s once initialised" "$best ms"; fi
 gone "a script that ends leaves nothing"
 
+# -------------------------------------------------------------------- places that will not do
+
+# unfit NAME TEXT DIRECTORY: postgres_start there ends with one sentence of which TEXT is a part.
+unfit() {
+    local status=0 out
+    out=$(FLASHDEAL_TMP=$3 bash -c "set -euo pipefail
+        source '$LIB/common.sh'; source '$LIB/postgres.sh'; ${4-}
+        postgres_start unfit" 2>&1) || status=$?
+    if [[ $status == 1 && $(wc -l <<<"$out") == 1 && $out == *"$2"* && $out == *FLASHDEAL_TMP* ]]; then
+        ok "$1"
+    else
+        not_ok "$1" "status $status: $out"
+    fi
+}
+mkdir -p "$base/a b" "$base/$(printf '%064d' 0)"
+unfit "a place that is not there" "mkdir -p" "$base/absent"
+unfit "a place with a blank in its name" "'$base/a b'" "$base/a b"
+unfit "a place that is not absolute" "absolute path" tmp
+unfit "a place too long for a socket" "at most 85" "$base/$(printf '%064d' 0)"
+unfit "a place that is full" "MB left" "$FLASHDEAL_TMP" "PG_FREE_MB=1000000000"
+if ((EUID != 0)); then
+    mkdir -m 500 "$base/closed"
+    unfit "a place that cannot be written" "cannot be written" "$base/closed"
+else
+    mkdir -m 700 "$base/closed"
+    unfit "a place that the server's user cannot enter" "enter" "$base/closed"
+fi
+gone "and nothing is made there"
+is "nor elsewhere" "" "$(find "$base/a b" "$base/closed" -name 'flashdeal-*')"
+
 # shellcheck source=harness/lib/postgres.sh
 source "$LIB/postgres.sh"
 postgres_start test
@@ -128,6 +158,8 @@ printf 'CREATE TABLE t (i int);\nINSERT INTO t VALUES (7);\n' >"$base/good.sql"
 printf 'SELECT 1/0;\nINSERT INTO t VALUES (8);\n' >"$base/bad.sql"
 postgres_apply "$uri" "$base/good.sql"
 if postgres_apply "$uri" "$base/bad.sql" 2>/dev/null; then not_ok "apply stops at an error" "status 0"; else ok "apply stops at an error"; fi
+is "nothing is applied to no database" "postgres_apply: no database is named" \
+    "$( (PGHOST=$PG_DIR postgres_apply "" "$base/good.sql" 2>&1) | grep -o 'postgres_apply: no database is named')"
 is "and runs nothing after it" 7 "$(ask 'SELECT string_agg(i::text, $$,$$) FROM t')"
 is "pgbench takes the URI" 0 "$(pgbench -i -q "$uri" >"$base/pgbench" 2>&1; echo $?)"
 

@@ -75,20 +75,20 @@ if jq -e '.exit_status == 2 and .verdicts[0].verdict == "INCONCLUSIVE" and (.com
 else
     not_ok "the summary keeps verdict, status and command" "$(cat "$(kept)/summary.json")"
 fi
+run 2 "so is a sale, which has no verdict" harness/flash-sale.sh http://127.0.0.1:1
+says "and it says the same" 'DATABASE_URL must name'
+
+# A checkout that cannot be written, also for root: build is a file.
+mkdir -p "$dir/copy/harness" "$dir/copy/phase1"
+cp -r harness/lib harness/oversell.sh harness/failure-modes.tsv "$dir/copy/harness/"
+: >"$dir/copy/build"
+run 1 "a checkout that cannot be written is an error" timeout 20 "$dir/copy/harness/oversell.sh" 1
+says "in one sentence" '^oversell.sh: .*/build/runs cannot be written'
+
 run 1 "a server that does not start is an error" harness/pool-exhaustion.sh 0,DB_POOL=100000
 says "with the server's own words" 'phase 0 with DB_POOL=100000 does not serve: .*DB_POOL'
 clean "nothing is left of it"
 
-# A marker in the settings finds this script's server among others'.
-marker=READ_TIMEOUT_MS=$((20000 + $$ % 10000))
-DB_POOL=3 harness/pool-exhaustion.sh "0,$marker" >"$dir/output" 2>&1 </dev/null &
-script=$!
-if started "0_$marker.server.log" '"listening"'; then
-    if grep -hs '"config"' build/runs/*/"0_$marker.server.log" | jq -e '.DB_POOL == 5' >/dev/null; then
-        ok "settings of the environment stay out"
-    else
-        not_ok "settings of the environment stay out" "DB_POOL is not 5"
-    fi
 # A phase 1 that replies 500 to every order. That is no bad luck to be repeated on a quieter machine.
 broken=build/broken-$$
 cp -rL phase1 "$broken"
@@ -100,6 +100,16 @@ for script in lock-contention oversell flash-sale overload; do
 done
 clean "nothing is left of these"
 
+# A marker in the settings finds this script's server among others'.
+marker=READ_TIMEOUT_MS=$((20000 + $$ % 10000))
+DB_POOL=3 harness/pool-exhaustion.sh "0,$marker" >"$dir/output" 2>&1 </dev/null &
+script=$!
+if started "0_$marker.server.log" '"listening"'; then
+    if grep -hs '"config"' build/runs/*/"0_$marker.server.log" | jq -e '.DB_POOL == 5' >/dev/null; then
+        ok "settings of the environment stay out"
+    else
+        not_ok "settings of the environment stay out" "DB_POOL is not 5"
+    fi
     kill -TERM "$script"
     ended 143 "SIGTERM ends it"
     clean "and its PostgreSQL"
@@ -118,5 +128,39 @@ if started "1_$marker.crowd.journal" '201'; then
     clean "nothing is left of it either"
 else
     not_ok "a flash sale starts its server" "$(tail -n 1 "$dir/output")"
+fi
+
+# A role that may make no database, in a shell whose psql would go to somebody's real one. It is the
+# server of this script, in a directory that `clean` does not look at.
+# shellcheck source=harness/lib/postgres.sh
+FLASHDEAL_TMP='' source "$ROOT/harness/lib/postgres.sh"
+postgres_start frame
+victim=$(postgres_database victim)
+postgres_apply "$victim" phase1/schema.sql phase1/seed.sql
+ask() { psql -X -A -t -q -d "$victim" -c "$1"; }
+ask "CREATE ROLE limited LOGIN; GRANT ALL ON SCHEMA public TO limited; GRANT ALL ON ALL TABLES IN SCHEMA public TO limited"
+for table in sales orders; do ask "ALTER TABLE $table OWNER TO limited"; done
+fingerprint() {
+    ask "SELECT (SELECT count(*) FROM pg_class), (SELECT md5(string_agg(s::text, ',' ORDER BY id)) FROM sales s),
+        (SELECT pg_relation_filenode('orders')), (SELECT count(*) FROM orders)" # TRUNCATE changes the node
+}
+before=$(fingerprint)
+as_limited() {
+    local port=${PG_URI_BASE#*port=}
+    env PGHOST="$PG_DIR" PGPORT="${port%%&*}" PGDATABASE=victim PGUSER=limited "$@"
+}
+for script in oversell overload lock-contention flash-sale pool-exhaustion startup-order ceilings; do
+    name="$script: a role that may make no database is an error"
+    DATABASE_URL=${victim/user=flashdeal/user=limited} run 1 "$name" as_limited timeout 60 "harness/$script.sh" 1
+    if [[ $(grep -c "^$script.sh: " "$dir/output") == 1 ]]; then
+        says "in one sentence" "^$script.sh: cannot make database .*CREATEDB"
+    else
+        not_ok "in one sentence" "$(grep "^$script.sh: " "$dir/output" | tr '\n' ';')"
+    fi
+done
+if [[ $(fingerprint) == "$before" ]]; then
+    ok "and nothing is written elsewhere"
+else
+    not_ok "and nothing is written elsewhere" "$before before, $(fingerprint) after"
 fi
 exit "$failed"
