@@ -15,24 +15,25 @@ LIMIT=2 USERS=100
 RIVALS_MIN=$((${CLIENTS:-32} / 2)) # confirmed beside another order of the same user, else nobody raced
 CROWD=$((${CLIENTS:-32} / 4)) # as many orders at least must have been under way together
 
-# Confirmed orders that had at least CROWD orders under way beside them.
-crowded() {
-    awk -F '\t' -v crowd="$CROWD" '
-        $2 == "invoke" { running++ }
-        $2 == "ok" { if (running >= crowd) n++ }
-        $2 == "ok" || $2 == "fail" || $2 == "info" { running-- }
-        END { print n + 0 }' "$LOAD_JOURNAL"
+# met N [FIELD]: confirmed orders beside which at least N, itself included, were under way; with a
+# FIELD of the journal, N that agree in it.
+met() {
+    awk -F '\t' -v n="$1" -v field="${2-}" '
+        { who = field ? $field : "" }
+        $2 == "invoke" { running[who]++ }
+        $2 == "ok" && running[who] >= n { met++ }
+        $2 == "ok" || $2 == "fail" || $2 == "info" { running[who]-- }
+        END { print met + 0 }' "$LOAD_JOURNAL"
 }
-
-for target in "${TARGETS[@]}"; do
 round() { # LABEL [LOADGEN OPTION...]
     load_race "$1" "${CLIENTS:-32}" "${DURATION:-1}" "${@:2}"
     load_serves
     load_audit
 }
 failing() { awk '$1 == "FAIL" { printf "%s%s", sep, $2; sep = ", " }' "$AUDIT"; }
-    scenario_target "$target"
-    [[ -n $MEASURABLE ]] || continue
+
+for target in "${TARGETS[@]}"; do
+    scenario_target "$target" || continue
     rounds=0 crowd=0 AUDIT_STATUS=0
     while ((rounds < ROUNDS && AUDIT_STATUS == 0)); do
         rounds=$((rounds + 1))
@@ -40,10 +41,10 @@ failing() { awk '$1 == "FAIL" { printf "%s%s", sep, $2; sep = ", " }' "$AUDIT"; 
         round "round$rounds"
         crowd=$((crowd + $(met "$CROWD")))
     done
-    figure "rounds of $STOCK units" "$rounds" ""
-    figure "confirmed in a crowd of $CROWD or more" "$crowd" "orders"
     confirmed=$(target_sql "SELECT coalesce(sum(quantity), 0) FROM audit_orders WHERE sale_id = 1 AND status = 'confirmed'")
     result=$(verdict_audit "$AUDIT_STATUS") why="The audit could not say ($(tail -n 1 "$AUDIT"))."
+    figure "rounds of $STOCK units" "$rounds" ""
+    figure "confirmed in a crowd of $CROWD or more" "$crowd" "orders"
     figure "units confirmed in the last round" "$confirmed" "of $STOCK"
     figure "units it believes to have left" "$(target_sql 'SELECT stock_left FROM audit_sales WHERE sale_id = 1')" ""
     figure "audit" "$AUDIT_SAID" ""

@@ -118,8 +118,8 @@ load_audit() {
     AUDIT_SAID=$(awk '$1 == "audit:" { print $2 }' "$AUDIT")
 }
 
-# it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
 # Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
+# it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
 _load_flushes() {
     local source='wal_sync FROM pg_stat_wal'
     if (($(target_sql 'SHOW server_version_num') >= 180000)); then
@@ -182,17 +182,21 @@ load_serves() {
     [[ -z $fault ]] || die "$(target_name) does not do its work, so there is no verdict: $fault${TARGET_LOG:+ (${TARGET_LOG#"$ROOT"/})}"
 }
 
-load_capacity() {
+load_trust() {
     load_serves
     DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
     if ((LOAD_CONFIRMED < ${2:-0})); then
         DOUBT=${DOUBT:-"too few orders were confirmed: $LOAD_CONFIRMED, at least $2 are needed"}
     fi
+}
+
+load_capacity() {
+    local clients
     CAPACITY=0
     for clients in 4 8 16; do
         load_stock "$LOAD_UNITS"
         load_closed "calibration-$clients" "$clients" "$1"
+        load_serves
         CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
     done
 }
-        load_serves
