@@ -33,7 +33,8 @@ round() { # LABEL [LOADGEN OPTION...]
 failing() { awk '$1 == "FAIL" { printf "%s%s", sep, $2; sep = ", " }' "$AUDIT"; }
 
 for target in "${TARGETS[@]}"; do
-    scenario_target "$target" || continue
+    scenario_target "$target"
+    [[ -n $MEASURABLE ]] || continue
     rounds=0 crowd=0 AUDIT_STATUS=0
     while ((rounds < ROUNDS && AUDIT_STATUS == 0)); do
         rounds=$((rounds + 1))

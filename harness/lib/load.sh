@@ -35,6 +35,7 @@ AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONF
 
 # The per-user limit is out of the way as well: what is measured is the sale.
 load_stock() {
+    target_database
     [[ $(target_sql "SELECT to_regclass('orders')") ]] || die "$(target_name) takes no orders: its schema has no table of them"
     psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" >/dev/null \
         -f "$ROOT/harness/lib/stock.sql"
@@ -141,7 +142,9 @@ load_flushes() {
 }
 
 load_pgbench() {
-    local pgbench log=$RUN/$(target_slug).pgbench.log
+    local pgbench log
+    target_database
+    log=$RUN/$(target_slug).pgbench.log
     pgbench=$(command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
     progress "pgbench: $1 clients for $2 s"
     "$pgbench" -n -M prepared -c "$1" -j 2 -T "$(calc "int($2 + 0.5)")" -f "$3" "$TARGET_DB" >"$log" 2>&1 ||
@@ -163,6 +166,7 @@ load_at_once() {
 
 # Ten times a second, in one session: "sessions that wait for a lock|all sessions of the target".
 load_watch_locks() {
+    target_database
     psql -X -A -t -q -d "$TARGET_DB" >"$1" 2>/dev/null <<'SQL' &
 SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' \watch 0.1
