@@ -4,33 +4,84 @@
  *     int main(void) { return test_main("clock", add_tests); }
  *
  * Check runs without fork, so that the sanitizers and the threads of a test see one process. Its
- * own timeout needs fork; instead a watchdog ends the process when one test (or its fixtures) takes
- * more than TEST_WATCHDOG_S. A test may call alarm(2) itself to ask for more time. */
+ * own timeout needs fork, and without it kills the whole process group, silently. Instead a
+ * watchdog names the test that takes more than TEST_WATCHDOG_S (with its fixtures) and ends the
+ * process. A test may call alarm(2) itself to ask for more time. */
 #ifndef FLASHDEAL_TESTS_HARNESS_H
 #define FLASHDEAL_TESTS_HARNESS_H
 
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TEST_WATCHDOG_S = 60, TEST_WATCHDOG_EXIT = 124 };
+enum { TEST_WATCHDOG_S = 45, TEST_WATCHDOG_EXIT = 124 };
 
-static inline void test_watchdog_bark(int signal_number)
+/* What the test of that name is about, when the name does not tell (a row of a table); borrowed. */
+static const char *_Atomic test_subject;
+
+/* Check's name of the test before; it has none between two tests. */
+static const char *_Atomic test_before;
+
+static inline void test_watchdog_say(const char *text)
 {
-    static const char message[] = "watchdog: a test ran too long; the process ends\n";
-    (void)signal_number;
-    if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0) {
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) {
         _exit(TEST_WATCHDOG_EXIT + 1);
     }
+}
+
+/* A thread of its own: a signal handler may have to wait for the hung thread (TSan's do). Says it
+ * without stdio, whose locks the hung test may hold. */
+static inline void *test_watchdog_main(void *arg)
+{
+    const sigset_t *signals = (const sigset_t *)arg;
+    int number = 0;
+    sigwait(signals, &number);
+    const char *name = tcase_name();
+    const char *subject = test_subject;
+    test_watchdog_say("watchdog: a test ran too long: ");
+    test_watchdog_say(name == NULL ? "the first test's fixture" : name);
+    if (name != NULL && name == test_before) {
+        test_watchdog_say(", again, or the fixture of the test after it");
+    }
+    if (subject != NULL) {
+        test_watchdog_say(": ");
+        test_watchdog_say(subject);
+    }
+    test_watchdog_say("; the process ends\n");
     _exit(TEST_WATCHDOG_EXIT);
+}
+
+/* Once, before any other thread starts: they inherit that SIGALRM is blocked. Main's thread calls
+ * it, at the latest through test_main. */
+static inline void test_watchdog_start(void)
+{
+    static sigset_t signals;
+    static bool started;
+    pthread_t thread;
+    if (started) {
+        return;
+    }
+    started = true;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGALRM);
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0 ||
+        pthread_create(&thread, NULL, test_watchdog_main, &signals) != 0) {
+        fputs("the watchdog cannot be started\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    pthread_detach(thread);
 }
 
 static inline void test_watchdog_arm(void)
 {
+    test_before = tcase_name();
+    test_subject = NULL;
     alarm(TEST_WATCHDOG_S);
 }
 
@@ -76,12 +127,7 @@ static inline char *test_capture_stop(struct test_capture *capture)
 /* Runs the tests that add() adds, in one process; returns main's exit status: 0 if all passed. */
 static inline int test_main(const char *suite_name, void (*add)(TCase *tc))
 {
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = test_watchdog_bark;
-    if (sigaction(SIGALRM, &action, NULL) != 0) {
-        return EXIT_FAILURE;
-    }
+    test_watchdog_start();
     Suite *suite = suite_create(suite_name);
     TCase *tc = tcase_create(suite_name);
     tcase_add_checked_fixture(tc, test_watchdog_arm, test_watchdog_disarm);

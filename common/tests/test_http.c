@@ -7,8 +7,6 @@
 #include "common/tests/http_server.h"
 
 enum {
-    PORT = 15601,
-    OTHER_PORT = 15602,
     THREADS = 16,
     READ_TIMEOUT_MS = 20000,
     CLIENTS = 8,
@@ -106,8 +104,6 @@ static const char *const good_posts[] = {
     POST_LENGTH("0002"),
     "POST /things HTTP/1.1\r\n" HOST
     "content-type:APPLICATION/JSON ; charset=utf-8\r\nCONTENT-LENGTH:2\r\n\r\n{}",
-    "POST http://localhost:15601/things HTTP/1.1\r\nHost: LOCALHOST:15601\r\n"
-    "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     POST_HEAD "Empty:\r\nContent-Length: 2\r\n\r\n{}",
     POST_HEAD "Spaces:   \r\nContent-Length: 2\r\n\r\n{}",
     POST_HEAD "Latin: \351\r\nContent-Length: 2\r\n\r\n{}",
@@ -120,6 +116,31 @@ START_TEST(test_good_post_is_served_and_the_connection_stays)
     assert_created(2);
     assert_header("Connection", "keep-alive");
     assert_serves();
+}
+END_TEST
+
+static void ask_absolute(const char *target_host, const char *host)
+{
+    char request[256];
+    snprintf(request, sizeof request, "GET http://%s:%d/health HTTP/1.1\r\nHost: %s:%d\r\n\r\n",
+             target_host, raw_port, host, raw_port);
+    ask(request);
+}
+
+START_TEST(test_absolute_uri_of_the_host_field_is_served)
+{
+    ask_absolute("localhost", "LOCALHOST");
+    ck_assert_int_eq(reply.status, 200);
+    assert_header("Connection", "keep-alive");
+    assert_serves();
+}
+END_TEST
+
+START_TEST(test_absolute_uri_of_another_host_is_refused)
+{
+    ask_absolute("canary.example", "localhost");
+    assert_problem(400, "bad_request");
+    assert_closed();
 }
 END_TEST
 
@@ -256,7 +277,7 @@ static void *client_main(void *argument)
     struct client *client = argument;
     struct raw *own = calloc(1, sizeof *own);
     struct raw_reply *answer = calloc(1, sizeof *answer);
-    raw_open(own, PORT);
+    raw_open(own, raw_port);
     pthread_barrier_wait(client->start);
     for (int i = 0; i < REQUESTS_EACH; i++) {
         bool post = i % 3 == 0;
@@ -292,22 +313,24 @@ END_TEST
 START_TEST(test_port_in_use_is_said_in_a_sentence)
 {
     struct http_server *server = NULL;
-    char error[HTTP_ERROR_SIZE] = "";
-    enum status status = server_try_start(PORT, 1, READ_TIMEOUT_MS, 0, &server, error);
+    char error[HTTP_ERROR_SIZE] = "", expected[64];
+    snprintf(expected, sizeof expected, "port %d is in use", raw_port);
+    enum status status = server_try_start(raw_port, 1, READ_TIMEOUT_MS, 0, &server, error);
     ck_assert_int_eq(status, ST_SYSTEM);
     ck_assert_ptr_null(server);
-    ck_assert_msg(strstr(error, "port 15601 is in use") != NULL, "%s", error);
+    ck_assert_msg(strstr(error, expected) != NULL, "%s", error);
 }
 END_TEST
 
 START_TEST(test_bind_to_no_address_of_ours_is_said_in_a_sentence)
 {
     static const char *const binds[] = {"192.0.2.1", "canary.example", "::ffff:192.0.2.1"};
+    int other_port = free_port();
     for (size_t i = 0; i < sizeof binds / sizeof binds[0]; i++) {
         struct http_server *server = NULL;
         char error[HTTP_ERROR_SIZE] = "";
         const struct http_options options = {
-            .bind = binds[i], .port = OTHER_PORT, .threads = 1, .read_timeout_ms = 1000};
+            .bind = binds[i], .port = other_port, .threads = 1, .read_timeout_ms = 1000};
         ck_assert_int_eq(http_start(&options, &server, error), ST_SYSTEM);
         ck_assert_msg(strstr(error, "cannot listen on ") == error, "%s", error);
     }
@@ -322,7 +345,7 @@ START_TEST(test_start_raises_the_limit_on_open_files)
     low = before;
     low.rlim_cur = LOW_FILE_LIMIT;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
-    struct http_server *server = server_start(OTHER_PORT, THREADS, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
+    struct http_server *server = server_start(free_port(), THREADS, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &after), 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
     ck_assert_int_eq(http_stop(server), ST_OK);
@@ -340,6 +363,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_head_gets_405_without_a_body);
     tcase_add_test(tc, test_405_names_the_path_s_methods);
     tcase_add_loop_test(tc, test_good_post_is_served_and_the_connection_stays, 0, GOOD_POST_COUNT);
+    tcase_add_test(tc, test_absolute_uri_of_the_host_field_is_served);
+    tcase_add_test(tc, test_absolute_uri_of_another_host_is_refused);
     tcase_add_test(tc, test_empty_body_reaches_the_handler);
     tcase_add_test(tc, test_body_in_pieces_is_put_together);
     tcase_add_test(tc, test_expect_gets_100_and_then_the_reply);
@@ -357,5 +382,5 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-    return run_with_server("http", add_tests, PORT, THREADS, READ_TIMEOUT_MS);
+    return run_with_server("http", add_tests, 0, THREADS, READ_TIMEOUT_MS);
 }

@@ -5,8 +5,6 @@
 #include "common/tests/http_server.h"
 
 enum {
-    PORT = 15604,
-    ONE_WORKER_PORT = 15605,
     THREADS = 16,
     READ_TIMEOUT_MS = 20000,
     TEXT_SIZE = 80000,
@@ -180,14 +178,15 @@ START_TEST(test_whitespace_never_reaches_another_client_s_request)
 {
     static const char secret[] =
         "GET /things/canary HTTP/1.1\r\n" HOST "Authorization: Bearer canary\r\n\r\n";
-    struct http_server *server = server_start(ONE_WORKER_PORT, 1, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
+    const int port = free_port();
+    struct http_server *server = server_start(port, 1, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
     raw_close(&raw);
     for (size_t spaces = 0; spaces < sizeof secret; spaces++) {
-        raw_open(&raw, ONE_WORKER_PORT);
+        raw_open(&raw, port);
         ask(secret);
         ck_assert_int_eq(reply.status, 200);
         raw_close(&raw);
-        raw_open(&raw, ONE_WORKER_PORT);
+        raw_open(&raw, port);
         memset(text, ' ', spaces);
         strcpy(text + spaces, "\r\n\r\n");
         ask(text);
@@ -203,10 +202,10 @@ END_TEST
 START_TEST(test_whitespace_is_refused_by_a_fresh_worker)
 {
     raw_close(&raw);
+    const int port = free_port();
     for (size_t spaces = 16; spaces <= 48; spaces += 32) {
-        struct http_server *server =
-            server_start(ONE_WORKER_PORT, 1, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
-        raw_open(&raw, ONE_WORKER_PORT);
+        struct http_server *server = server_start(port, 1, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
+        raw_open(&raw, port);
         compose("", ' ', spaces + strlen(GET_HEALTH), GET_HEALTH);
         ask(text);
         assert_problem(400, "bad_request");
@@ -296,5 +295,5 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-    return run_with_server("http_limits", add_tests, PORT, THREADS, READ_TIMEOUT_MS);
+    return run_with_server("http_limits", add_tests, 0, THREADS, READ_TIMEOUT_MS);
 }

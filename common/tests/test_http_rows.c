@@ -6,7 +6,7 @@
  * stopping have programs of their own. */
 #include "common/tests/http_server.h"
 
-enum { PORT = 15600, THREADS = 16, READ_TIMEOUT_MS = 20000 };
+enum { THREADS = 16, READ_TIMEOUT_MS = 20000 };
 
 struct row {
     const char *request; /* up to length; 0: to its NUL */
@@ -100,7 +100,6 @@ static const struct row rows[] = {
     {TEXT("GET /health HTTP/1.1x\r\n" HOST "\r\n"), 505, 0, "http_version_not_supported", true},
     {TEXT("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 0, 0, NULL, true},
     {TEXT(GET("http://canary.example/health")), 0, 0, NULL, true},
-    {TEXT(GET("http://canary.example:15600/health")), 400, 0, "bad_request", true},
     /* Host */
     {TEXT("GET /health HTTP/1.1\r\n\r\n"), 400, 0, "bad_request", true},
     {TEXT("GET /health HTTP/1.1\r\n" HOST HOST "\r\n"), 400, 0, "bad_request", true},
@@ -197,6 +196,5 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-    raw_port = PORT;
-    return run_with_server("http_rows", add_tests, PORT, THREADS, READ_TIMEOUT_MS);
+    return run_with_server("http_rows", add_tests, 0, THREADS, READ_TIMEOUT_MS);
 }

@@ -5,7 +5,6 @@
 #include "common/tests/http_server.h"
 
 enum {
-    PORT = 15607,
     THREADS = 8,
     READ_TIMEOUT_MS = 20000,
     DRAIN_MS = 20000,
@@ -41,7 +40,7 @@ static void await_draining(void)
     do {
         ck_assert_int_lt(clock_now_ns(), give_up_ns);
         raw_close(&other);
-        raw_open(&other, PORT);
+        raw_open(&other, raw_port);
         raw_send(&other, GET_HEALTH);
         raw_receive(&other, &reply);
     } while (reply.status == 200);
@@ -50,7 +49,7 @@ static void await_draining(void)
 static void open_slow(void)
 {
     gate_set(false);
-    raw_open(&raw, PORT);
+    raw_open(&raw, raw_port);
     raw_send(&raw, GET("/slow"));
     gate_await_waiters(1);
 }
@@ -58,7 +57,7 @@ static void open_slow(void)
 START_TEST(test_stop_waits_for_a_request_in_flight_and_refuses_new_ones)
 {
     struct stopper stopper;
-    struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
     open_slow();
     ck_assert_int_eq(http_in_flight(server), 1);
     start_stopping(&stopper, server);
@@ -84,9 +83,9 @@ START_TEST(test_stop_refuses_the_next_request_of_an_open_connection)
 {
     static struct raw kept;
     struct stopper stopper;
-    struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
     open_slow();
-    raw_open(&kept, PORT);
+    raw_open(&kept, raw_port);
     raw_send(&kept, GET_HEALTH);
     raw_receive(&kept, &reply);
     ck_assert_int_eq(reply.status, 200);
@@ -106,7 +105,7 @@ END_TEST
 
 START_TEST(test_stop_gives_up_on_a_stuck_handler_and_can_be_called_again)
 {
-    struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, SHORT_DRAIN_MS);
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, SHORT_DRAIN_MS);
     open_slow();
     ck_assert_int_eq(http_stop(server), ST_TIMEOUT);
     ck_assert_int_eq(http_in_flight(server), 1);
@@ -119,10 +118,10 @@ END_TEST
 
 START_TEST(test_stop_does_not_wait_for_idle_and_half_sent_connections)
 {
-    struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
-    raw_open(&raw, PORT);
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    raw_open(&raw, raw_port);
     assert_serves();
-    raw_open(&other, PORT);
+    raw_open(&other, raw_port);
     raw_send(&other, GET_HEALTH);
     raw_receive(&other, &reply); /* a worker has it */
     raw_send(&other, "GET /health HTTP/1.1\r\nHo");
@@ -137,13 +136,13 @@ END_TEST
 /* A client that left before its reply: the write fails, SIGPIPE does not end the process. */
 START_TEST(test_client_that_left_does_no_harm)
 {
-    struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     open_slow();
     ck_assert_int_eq(setsockopt(raw.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
     raw_close(&raw);
     gate_set(true);
-    raw_open(&raw, PORT);
+    raw_open(&raw, raw_port);
     assert_serves();
     ck_assert_int_eq(http_stop(server), ST_OK);
 }
@@ -153,8 +152,8 @@ START_TEST(test_server_starts_again_on_its_port)
 {
     int files = open_files();
     for (int i = 0; i < RESTARTS; i++) {
-        struct http_server *server = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
-        raw_open(&raw, PORT);
+        struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+        raw_open(&raw, raw_port);
         assert_serves();
         ck_assert_int_eq(http_stop(server), ST_OK);
         raw_close(&raw);
@@ -165,9 +164,10 @@ END_TEST
 
 START_TEST(test_two_servers_side_by_side)
 {
-    struct http_server *first = server_start(PORT, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
-    struct http_server *second = server_start(PORT + 1, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
-    raw_open(&raw, PORT + 1);
+    const int second_port = free_port();
+    struct http_server *first = server_start(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    struct http_server *second = server_start(second_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
+    raw_open(&raw, second_port);
     assert_serves();
     ck_assert_int_eq(http_stop(first), ST_OK);
     assert_serves();
@@ -201,5 +201,6 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
+    raw_port = free_port();
     return test_main("http_stop", add_tests);
 }

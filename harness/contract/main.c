@@ -168,7 +168,7 @@ static int run_suite(void)
 int main(int argc, char **argv)
 {
     read_options(argc, argv);
-    signal(SIGALRM, test_watchdog_bark);
+    test_watchdog_start();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     exchange_open(contract.exchanges);
     store_open(contract.database);
