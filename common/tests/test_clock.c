@@ -5,10 +5,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "common/tests/harness.h"
 
-enum { READS = 100000, CASES = 1000 };
+enum { READS = 100000, CASES = 1000, SLEEP_MS = 40 };
 
 START_TEST(test_clock_now_never_goes_back)
 {
@@ -174,6 +175,60 @@ START_TEST(test_clock_format_now_is_rfc3339_utc_of_now)
 }
 END_TEST
 
+START_TEST(test_sleep_ends_not_before_the_deadline)
+{
+    for (int ms = 0; ms <= SLEEP_MS; ms += SLEEP_MS / 4) {
+        int64_t deadline_ns = clock_deadline_ns(ms);
+        clock_sleep_until(deadline_ns);
+        ck_assert_int_ge(clock_now_ns(), deadline_ns);
+    }
+}
+END_TEST
+
+/* If one of them were slept for, the watchdog would say so. */
+START_TEST(test_sleep_until_what_has_passed_returns)
+{
+    const int64_t deadlines_ns[] = {clock_now_ns() - 1, clock_now_ns() - CLOCK_NS_PER_S, 0, -1,
+                                    INT64_MIN};
+    for (size_t i = 0; i < sizeof deadlines_ns / sizeof deadlines_ns[0]; i++) {
+        clock_sleep_until(deadlines_ns[i]);
+    }
+}
+END_TEST
+
+static volatile sig_atomic_t interrupts;
+
+static void count_interrupt(int number)
+{
+    (void)number;
+    interrupts = interrupts + 1;
+}
+
+START_TEST(test_sleep_goes_on_after_a_signal)
+{
+    struct sigaction action, before;
+    memset(&action, 0, sizeof action); /* no SA_RESTART; a sleep would not restart anyway */
+    action.sa_handler = count_interrupt;
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, &before), 0);
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR1;
+    timer_t timer;
+    ck_assert_int_eq(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    const struct itimerspec often = {{.tv_nsec = CLOCK_NS_PER_MS}, {.tv_nsec = CLOCK_NS_PER_MS}};
+    interrupts = 0;
+    ck_assert_int_eq(timer_settime(timer, 0, &often, NULL), 0);
+    int64_t deadline_ns = clock_deadline_ns(SLEEP_MS);
+    clock_sleep_until(deadline_ns);
+    int64_t woken_ns = clock_now_ns();
+    timer_delete(timer);
+    ck_assert_int_eq(sigaction(SIGUSR1, &before, NULL), 0);
+    ck_assert_int_ge(woken_ns, deadline_ns);
+    ck_assert_int_gt(interrupts, 0);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_clock_now_never_goes_back);
@@ -188,6 +243,9 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_clock_timespec_has_both_parts);
     tcase_add_test(tc, test_clock_timespec_ends_a_condition_wait_at_the_deadline);
     tcase_add_test(tc, test_clock_timespec_of_never_is_valid_and_far);
+    tcase_add_test(tc, test_sleep_ends_not_before_the_deadline);
+    tcase_add_test(tc, test_sleep_until_what_has_passed_returns);
+    tcase_add_test(tc, test_sleep_goes_on_after_a_signal);
     tcase_add_test(tc, test_clock_format_now_is_rfc3339_utc_of_now);
 }
 
