@@ -26,6 +26,7 @@ pair() {
 }
 
 for target in "${TARGETS[@]}"; do
+    [[ $target != http*://* ]] || usage "target '$target': the ceiling is that of a phase's own statements; name a phase"
     scenario_target "$target"
     statements=$ROOT/harness/ceilings/${TARGET_DIR##*/}.sql
     [[ -r $statements ]] || die "there is no $statements"

@@ -56,7 +56,7 @@ launch() {
     step_log[$name]=$LOGS/${name//[^a-z0-9]/-}.log
     shift 3
     if [[ -t 2 ]]; then progress "$name ..."; fi
-    timeout -k 15 "${step_limit_s[$name]}" "$@" >"${step_log[$name]}" 2>&1 </dev/null &
+    "${TIED[@]}" timeout -k 15 "${step_limit_s[$name]}" "$@" >"${step_log[$name]}" 2>&1 </dev/null &
     step_pid[$name]=$!
 }
 
@@ -201,11 +201,12 @@ programs() {
 
 # programs_step NAME SECONDS MODE DIRECTORY: its test programs, each with a database of its own.
 programs_step() {
-    local name=$1 program list=()
+    local name=$1 program uri list=()
     [[ $name =~ ${ONLY:-.} ]] || return 0
     if [[ -z $PG_DIR ]]; then postgres_start check; fi
     for program in $(programs "$3" "$4"); do
-        list+=("$program" "$(postgres_database "$(basename "$program")")" "$3")
+        uri=$(postgres_database "$(basename "$program")") || exit 1 # it has said why
+        list+=("$program" "$uri" "$3")
     done
     step "$name" "$2" counts bash "$ROOT/harness/check.sh" programs "${list[@]}"
 }

@@ -9,9 +9,10 @@ source "$(dirname "$0")/lib/common.sh"
 
 cd "$ROOT"
 began=$SECONDS
-seen=$(mktemp)
-output=$(mktemp)
-on_exit rm -f "$seen" "$output"
+mkdir -p build
+seen=$(mktemp build/demo.XXXXXX)
+output=$(mktemp build/demo.XXXXXX)
+on_exit rm -f "$ROOT/$seen" "$ROOT/$output"
 worst=0
 
 # act TITLE, the story on standard input
@@ -33,11 +34,11 @@ shown() {
 run() {
     local status=0 script=$1 summary
     shift
-    "harness/$script.sh" "$@" >"$output" || status=$?
+    "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
     if ((status == 2)); then
         say "  (a noisy moment: once more, with longer windows)"
         status=0
-        DURATION=2 "harness/$script.sh" "$@" >"$output" || status=$?
+        DURATION=2 "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
     fi
     progress_end
     shown "$output"
@@ -57,7 +58,7 @@ say "${BOLD}FlashDeal${PLAIN}: one server sells limited stock to a crowd. What b
 say "About three minutes: every figure below is measured now, on this machine."
 for phase in 0 1; do
     progress "building phase $phase"
-    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -j "$(nproc)" "phase$phase" |
+    "${TIED[@]}" env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -j "$(nproc)" "phase$phase" |
         while read -r line; do progress "building phase $phase: $line"; done
 done
 progress_end

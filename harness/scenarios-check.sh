@@ -54,7 +54,7 @@ while IFS=$'\t' read -r script target <&3; do
     name="${script%.sh} $target"
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 DURATION=$seconds "harness/$script" "$target" >"$output" 2>&1 </dev/null || status=$?
+        NO_COLOR=1 DURATION=$seconds "${TIED[@]}" "harness/$script" "$target" >"$output" 2>&1 </dev/null || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in

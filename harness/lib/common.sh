@@ -6,6 +6,7 @@
 #   usage TEXT...           one line, status 64: the script was called the wrong way
 #   progress TEXT...        a line that the next one overwrites on a terminal, else a line of its own
 #   on_exit COMMAND ARG...  is run when the script ends, however it ends (last registered, first run)
+#   "${TIED[@]}" COMMAND ARG...  it gets SIGTERM when this script has gone, after a kill -9 too
 #   RED GREEN YELLOW BOLD DIM PLAIN   empty unless standard output is a terminal; NO_COLOR is honoured
 #
 # kill -9 runs no on_exit command: what must not survive that belongs to the keeper (keeper.sh).
@@ -38,6 +39,9 @@ progress() {
     fi
 }
 progress_end() { if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi; }
+
+# shellcheck disable=SC2034 # for the scripts
+TIED=(setpriv --pdeathsig TERM)
 
 _ON_EXIT=()
 on_exit() { _ON_EXIT+=("$(printf '%q ' "$@")"); }

@@ -80,6 +80,25 @@ else
     not_ok "SIGTERM ends the step as well" "status $status, process $(<"$base/pid")"
 fi
 
+# Killed, it can end nothing: the step hears of it all the same.
+rm "$base/pid"
+(cd "$base" && ONLY=guards exec harness/check.sh quick) >/dev/null 2>&1 &
+for ((tenths = 0; tenths < 100; tenths++)); do
+    [[ ! -s $base/pid ]] || break
+    sleep 0.1
+done
+kill -KILL $!
+wait $! 2>/dev/null || :
+for ((tenths = 0; tenths < 100; tenths++)); do
+    [[ -d /proc/$(<"$base/pid") ]] || break
+    sleep 0.1
+done
+if [[ ! -d /proc/$(<"$base/pid") ]]; then
+    ok "kill -9 ends the step as well"
+else
+    not_ok "kill -9 ends the step as well" "process $(<"$base/pid") runs"
+fi
+
 # ------------------------------------------------------------------------------------- setup.sh
 
 mv "$base/harness/setup.sh.real" "$base/harness/setup.sh"
