@@ -26,7 +26,7 @@ HARNESS_S=480  # all of the harness's own tests
 CONTRACT_S=300 # one phase in one mode
 LINT_S=300
 SCENARIOS_S=1200
-MEASURING='test_(loadgen|server_cost)' # scripts that want the machine to themselves
+MEASURING='test_(loadgen|server_cost|front_door)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0
 failures=() skips=() phases=()
