@@ -264,8 +264,9 @@ static enum status acquire_locked(struct dbpool *pool, struct waiter *self, int6
             break;
         case TURN_CONNECT: {
             enum status status = connect_slot_locked(pool, deadline_ns, out);
-            if (status == ST_OK || status == ST_SCHEMA) {
-                return status;
+            bool late = status == ST_TIMEOUT && clock_now_ns() >= deadline_ns;
+            if (status == ST_OK || status == ST_SCHEMA || late) {
+                return status; /* late without a backoff: he would try for ever */
             }
             break;
         }
