@@ -10,18 +10,6 @@ enum {
 
 static const char ASK[] = "GET /health HTTP/1.1\r\n" HOST "\r\n";
 
-/* A port that nobody has now. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 /* Sends requests until nothing more goes out: then the server waits for us to read. */
 static int stall(int port)
 {
