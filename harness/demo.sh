@@ -59,7 +59,7 @@ say "About three minutes: every figure below is measured now, on this machine."
 for phase in 0 1; do
     progress "building phase $phase"
     "${TIED[@]}" env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -j "$(nproc)" "phase$phase" |
-        while read -r line; do progress "building phase $phase: $line"; done
+        while read -r line; do progress "building phase $phase: $line"; done || die "phase $phase does not build: make phase$phase"
 done
 progress_end
 
