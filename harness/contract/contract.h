@@ -26,6 +26,8 @@ enum {
     SALE_LAST_UNITS = 1004, /* three units, at most three each */
     SALE_LOCKED = 1005,     /* the suite holds its row's lock */
     SALE_LIMITED = 1006,    /* at most two each */
+    SALE_EMPTIED = 1007,    /* another session sells it out meanwhile */
+    SALE_CROWDED = 1008,    /* at most two each; one user's orders, all at once */
     SALE_UNKNOWN = 999999999,
 };
 
@@ -62,6 +64,7 @@ TCase *contract_add_case(Suite *suite, const char *name);
 /* One per file of tests; called by main in this order. */
 void good_paths_add(Suite *suite);
 void good_orders_add(Suite *suite);
+void good_races_add(Suite *suite);
 void good_wire_add(Suite *suite);
 void before_rows_add(Suite *suite);
 void rows_add(Suite *suite);

@@ -152,6 +152,7 @@ static int run_suite(void)
     Suite *suite = suite_create("contract");
     good_paths_add(suite);
     good_orders_add(suite);
+    good_races_add(suite);
     good_wire_add(suite);
     before_rows_add(suite);
     rows_add(suite);

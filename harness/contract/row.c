@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/tests/harness.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/wire.h"
 
@@ -225,7 +226,14 @@ static void judge_time(const struct row *row, int64_t started_ns)
     }
 }
 
-static struct reply *ask_health(struct wire *wire, const char *test)
+/* Whether the target may have ended the connection as idle since the row's request was sent. */
+static bool may_be_idle(int64_t started_ns)
+{
+    int64_t since_ms = (clock_now_ns() - started_ns) / CLOCK_NS_PER_MS;
+    return since_ms >= contract.read_timeout_ms / 2 - EARLY_MS;
+}
+
+static void ask_health(struct wire *wire, const char *test)
 {
     static const struct text text = TEXT(HEALTH);
     static const struct row none;
@@ -239,11 +247,10 @@ static struct reply *ask_health(struct wire *wire, const char *test)
                   "%s: GET /health afterwards got %s, status %d", test, wire_result_name(result),
                   reply.status);
     judge_reply(test, request.bytes, request.length, &reply);
-    return &reply;
 }
 
 static void judge_connection(const struct row *row, struct wire *wire, enum wire_result result,
-                             const struct reply *reply)
+                             const struct reply *reply, int64_t started_ns)
 {
     bool announced = result == WIRE_REPLY && reply_announces_close(reply);
     if (row->connection == CLOSES || announced) {
@@ -255,6 +262,10 @@ static void judge_connection(const struct row *row, struct wire *wire, enum wire
                       (int)wire->used, wire->buffer);
         return;
     }
+    /* On a busy machine: the new connection that follows is then the proof that it serves. */
+    if (may_be_idle(started_ns) && wire_ends(wire, clock_now_ns())) {
+        return;
+    }
     ask_health(wire, row->name);
 }
 
@@ -262,6 +273,7 @@ static void run_row(const struct row *row)
 {
     static struct message head, body;
     static struct reply reply;
+    test_subject = row->name;
     if (row->after_others) {
         serve_others();
     }
@@ -278,7 +290,8 @@ static void run_row(const struct row *row)
         judge_reply(row->name, head.bytes, head.length, &reply);
     }
     judge_expected(row, result, &reply);
-    judge_connection(row, wire, result, &reply);
+    ck_assert_msg(!row->no_continue || !reply.continued, "%s: 100 Continue came", row->name);
+    judge_connection(row, wire, result, &reply, started_ns);
     wire_close(wire);
     wire = wire_open();
     ask_health(wire, row->name);

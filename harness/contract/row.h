@@ -68,6 +68,7 @@ struct row {
     bool at_deadline;  /* the reply comes between half of READ_TIMEOUT_MS and it */
     bool after_others; /* other clients' requests, with secrets, were served just before */
     bool to_head;      /* the method is HEAD */
+    bool no_continue;  /* no 100 Continue may come before the reply */
 };
 
 struct row_table {

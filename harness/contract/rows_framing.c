@@ -102,6 +102,9 @@ static const struct row rows[] = {
      .head = TEXT("GET http://other.example/health HTTP/1.1\r\nHost: other.example\r\n\r\n"),
      .expect = {{CLOSED_SILENTLY, NULL}, {400, NULL}, {404, NULL}}, .connection = CLOSES},
 
+    {"absolute URI of this host, Host of another",
+     .head = TEXT("GET http://<<host>>/health HTTP/1.1\r\nHost: other.example\r\n\r\n"),
+     BAD_REQUEST},
     {"absolute URI of this host",
      .head = TEXT("GET http://<<host>>/health HTTP/1.1\r\n" HOST "\r\n"),
      .expect = {{200, NULL}, {400, NULL}, {CLOSED_SILENTLY, NULL}}},

@@ -14,7 +14,7 @@
 
 enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24 };
 
-/* Ids 1000 to 1006: contract.h says which is which. */
+/* Ids 1000 to 1008: contract.h says which is which. */
 static const char SQL_FORGET_ORDERS[] = "DELETE FROM orders WHERE sale_id BETWEEN 1000 AND 1099";
 static const char SQL_FORGET_SALES[] = "DELETE FROM sales WHERE id BETWEEN 1000 AND 1099";
 static const char SQL_INSERT_SALES[] =
@@ -28,7 +28,9 @@ static const char SQL_INSERT_SALES[] =
     "(1003, 'ended', 100, 10, 10, 2, now() - interval '2 days', now() - interval '1 day'), "
     "(1004, 'last units', 100, 3, 3, 3, now() - interval '1 day', now() + interval '1 day'), "
     "(1005, 'locked', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
-    "(1006, 'limited', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day')";
+    "(1006, 'limited', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
+    "(1007, 'emptied', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
+    "(1008, 'crowded', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day')";
 
 static const char SQL_STOCK[] = "SELECT stock_left FROM audit_sales WHERE sale_id = $1";
 static const char SQL_ORDERS[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1";
@@ -39,6 +41,11 @@ static const char SQL_UNBALANCED[] =
 
 /* Takes the row's lock until the transaction ends. */
 static const char SQL_LOCK[] = "SELECT 1 FROM sales WHERE id = $1 FOR UPDATE";
+
+static const char SQL_SET_STOCK[] =
+    "UPDATE sales SET stock_left = $2 WHERE id = $1 RETURNING stock_left";
+static const char SQL_WAITERS[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                                  "current_database() AND wait_event_type = 'Lock'";
 
 static PGconn *asking;
 static PGconn *holding;
@@ -133,6 +140,31 @@ void store_lock(long sale)
 {
     ck_assert(run(holding, "BEGIN"));
     PQclear(ask(holding, SQL_LOCK, sale));
+}
+
+void store_set_stock(long sale, int stock)
+{
+    char sale_text[SALE_TEXT_SIZE], stock_text[SALE_TEXT_SIZE];
+    snprintf(sale_text, sizeof(sale_text), "%ld", sale);
+    snprintf(stock_text, sizeof(stock_text), "%d", stock);
+    const char *const values[] = {sale_text, stock_text};
+    PGresult *result = PQexecParams(holding, SQL_SET_STOCK, 2, NULL, values, NULL, NULL, 0);
+    ck_assert_msg(PQntuples(result) == 1, "%s", PQerrorMessage(holding));
+    PQclear(result);
+}
+
+int store_waiters(void)
+{
+    PGresult *result = PQexec(asking, SQL_WAITERS);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(asking));
+    int count = atoi(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return count;
+}
+
+void store_commit(void)
+{
+    ck_assert(run(holding, "COMMIT"));
 }
 
 void store_unlock(void)

@@ -19,4 +19,11 @@ int store_unbalanced_sales(void);
 void store_lock(long sale);
 void store_unlock(void);
 
+/* Sets the stock from the session that holds locks; it stands once store_commit ends that. */
+void store_set_stock(long sale, int stock);
+void store_commit(void);
+
+/* Sessions of the database that wait for a lock now. */
+int store_waiters(void);
+
 #endif
