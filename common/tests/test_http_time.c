@@ -8,7 +8,6 @@
 #include "common/tests/http_server.h"
 
 enum {
-    PORT = 15606,
     THREADS = 16,
     READ_TIMEOUT_MS = 600,
     SLACK_MS = 5000,
@@ -216,5 +215,5 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
-    return run_with_server("http_time", add_tests, PORT, THREADS, READ_TIMEOUT_MS);
+    return run_with_server("http_time", add_tests, 0, THREADS, READ_TIMEOUT_MS);
 }
