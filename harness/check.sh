@@ -225,8 +225,9 @@ harness_steps() {
     step "harness scripts" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" scripts "${list[@]}"
 }
 
-# contract_steps MODE N..: the suite mostly waits for deadlines, so the phases go side by side.
-contract_steps() {
+# contract_launch, contract_collect MODE N..: the suite mostly waits for deadlines, so the phases go
+# side by side.
+contract_launch() {
     local mode=$1 n prefix
     shift
     mapfile -t prefix < <(without_aslr "$mode")
@@ -234,7 +235,19 @@ contract_steps() {
         launch "contract phase $n $mode" "$CONTRACT_S" counts \
             "${prefix[@]}" bash "$ROOT/harness/contract/run.sh" "$n" "$mode"
     done
+}
+
+contract_collect() {
+    local mode=$1 n
+    shift
     for n in "$@"; do collect "contract phase $n $mode"; done
+}
+
+# mode_steps MODE N..: the unit tests beside the contract, which leaves the cores idle.
+mode_steps() {
+    contract_launch "$@"
+    unit_step "$1"
+    contract_collect "$@"
 }
 
 scenario_step() {
@@ -258,8 +271,7 @@ lint_steps() {
 run_quick() {
     build_step release
     static_steps
-    unit_step release
-    contract_steps release "${phases[@]}"
+    mode_steps release "${phases[@]}"
 }
 
 run_all() {
@@ -270,8 +282,7 @@ run_all() {
     harness_steps
     for mode in asan tsan; do
         build_step "$mode"
-        unit_step "$mode"
-        contract_steps "$mode" "${phases[@]}"
+        mode_steps "$mode" "${phases[@]}"
     done
     scenario_step
 }
@@ -280,7 +291,8 @@ run_phase() {
     local mode
     for mode in release asan tsan; do
         build_step "$mode"
-        contract_steps "$mode" "$1"
+        contract_launch "$mode" "$1"
+        contract_collect "$mode" "$1"
     done
     scenario_step "$1"
 }
