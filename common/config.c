@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,12 @@ enum {
     SHOWN_VALUE_SIZE = 33, /* of a bad number, in an error sentence */
     SHOWN_URI_SIZE = 1024,
 };
+
+/* The table of the process: written by config_load, before the first thread. */
+static struct {
+    struct config_setting *settings;
+    size_t count;
+} table;
 
 /* ------------------------------------------------------------------------------- numbers */
 
@@ -100,10 +107,39 @@ static enum status load_text(struct config_setting *setting, const char *value,
     return ST_OK;
 }
 
+/* Whether value is one of the words that '|' separates. */
+static bool is_choice(const char *words, const char *value)
+{
+    size_t length = strlen(value);
+    for (const char *word = words; *word != '\0';) {
+        size_t end = strcspn(word, "|");
+        if (end == length && strncmp(word, value, length) == 0) {
+            return true;
+        }
+        word += end + (word[end] == '|');
+    }
+    return false;
+}
+
+static enum status load_choice(struct config_setting *setting, const char *value,
+                               char error[CONFIG_ERROR_SIZE])
+{
+    if (!is_choice(setting->unit, value)) {
+        char shown[SHOWN_VALUE_SIZE];
+        copy_printable(value, shown);
+        snprintf(error, CONFIG_ERROR_SIZE, "%s must be one of %s, and is \"%s\"", setting->name,
+                 setting->unit, shown);
+        return ST_INVALID;
+    }
+    setting->text = value;
+    return ST_OK;
+}
+
 static enum status load_setting(struct config_setting *setting, char error[CONFIG_ERROR_SIZE])
 {
     assert(setting->kind != CONFIG_INT ||
            (setting->number >= setting->minimum && setting->number <= setting->maximum));
+    assert(setting->kind != CONFIG_CHOICE || is_choice(setting->unit, setting->text));
     const char *value = getenv(setting->name);
     if (!value || *value == '\0') {
         return ST_OK;
@@ -115,6 +151,8 @@ static enum status load_setting(struct config_setting *setting, char error[CONFI
     case CONFIG_SECRET:
     case CONFIG_URI:
         return load_text(setting, value, error);
+    case CONFIG_CHOICE:
+        return load_choice(setting, value, error);
     }
     assert(false && "a kind of setting");
     return ST_INVALID;
@@ -124,6 +162,8 @@ enum status config_load(struct config_setting *settings, size_t count,
                         char error[CONFIG_ERROR_SIZE])
 {
     error[0] = '\0';
+    table.settings = settings;
+    table.count = count;
     for (size_t i = 0; i < count; i++) {
         enum status status = load_setting(&settings[i], error);
         if (status != ST_OK) {
@@ -135,28 +175,28 @@ enum status config_load(struct config_setting *settings, size_t count,
 
 /* -------------------------------------------------------------------------------- access */
 
-static const struct config_setting *find(const struct config_setting *settings, size_t count,
-                                         const char *name)
+static const struct config_setting *find(const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(settings[i].name, name) == 0) {
-            return &settings[i];
+    for (size_t i = 0; i < table.count; i++) {
+        if (strcmp(table.settings[i].name, name) == 0) {
+            return &table.settings[i];
         }
     }
     assert(false && "a setting of the table");
     abort(); /* with NDEBUG too: there is no value to go on with */
 }
 
-int64_t config_int(const struct config_setting *settings, size_t count, const char *name)
+int config_int(const char *name)
 {
-    const struct config_setting *setting = find(settings, count, name);
-    assert(setting->kind == CONFIG_INT);
-    return setting->number;
+    const struct config_setting *setting = find(name);
+    assert(setting->kind == CONFIG_INT && setting->minimum >= INT_MIN &&
+           setting->maximum <= INT_MAX);
+    return (int)setting->number;
 }
 
-const char *config_text(const struct config_setting *settings, size_t count, const char *name)
+const char *config_text(const char *name)
 {
-    const struct config_setting *setting = find(settings, count, name);
+    const struct config_setting *setting = find(name);
     assert(setting->kind != CONFIG_INT);
     return setting->text;
 }
@@ -215,6 +255,7 @@ static struct log_field describe(const struct config_setting *setting, char uri[
     case CONFIG_INT:
         return LOG_NUMBER(setting->name, setting->number);
     case CONFIG_TEXT:
+    case CONFIG_CHOICE:
         return LOG_TEXT(setting->name, setting->text);
     case CONFIG_SECRET:
         return LOG_TEXT(setting->name, is_set ? "set" : "unset");
@@ -227,14 +268,14 @@ static struct log_field describe(const struct config_setting *setting, char uri[
     return LOG_TEXT(setting->name, NULL);
 }
 
-void config_log(const struct config_setting *settings, size_t count)
+void config_log(void)
 {
-    struct log_field *fields = xcalloc(count, sizeof(*fields));
-    char(*uris)[SHOWN_URI_SIZE] = xcalloc(count, sizeof(*uris));
-    for (size_t i = 0; i < count; i++) {
-        fields[i] = describe(&settings[i], uris[i]);
+    struct log_field *fields = xcalloc(table.count, sizeof(*fields));
+    char(*uris)[SHOWN_URI_SIZE] = xcalloc(table.count, sizeof(*uris));
+    for (size_t i = 0; i < table.count; i++) {
+        fields[i] = describe(&table.settings[i], uris[i]);
     }
-    log_fields(LOG_INFO, "config", fields, count);
+    log_fields(LOG_INFO, "config", fields, table.count);
     free(uris);
     free(fields);
 }

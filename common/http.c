@@ -226,6 +226,15 @@ static int on_log(const struct mg_connection *mg, const char *message)
 
 /* ----------------------------------------------------------------------------- start and stop */
 
+static void log_limits(const struct http_options *options)
+{
+    log_event(LOG_INFO, "http_limits", LOG_NUMBER("port", options->port),
+              LOG_NUMBER("connections", options->threads), LOG_NUMBER("body_bytes", HTTP_BODY_MAX),
+              LOG_NUMBER("uri_bytes", HTTP_URI_MAX), LOG_NUMBER("headers", HTTP_HEADERS_MAX),
+              LOG_NUMBER("header_bytes", HTTP_HEADER_BYTES_MAX),
+              LOG_NUMBER("drain_ms", options->drain_ms));
+}
+
 static struct mg_context *start_civetweb(struct http_server *server, char error[HTTP_ERROR_SIZE])
 {
     const struct http_options *options = &server->options;
@@ -316,6 +325,7 @@ enum status http_start(const struct http_options *options, struct http_server **
         return ST_SYSTEM;
     }
     http_listen_bound_writes(options->port, options->read_timeout_ms);
+    log_limits(options);
     *out = server;
     return ST_OK;
 }

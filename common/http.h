@@ -5,11 +5,11 @@
  * and a stop that loses no reply. What rests on civetweb's undocumented behaviour is in http_raw.c.
  *
  * Checks run in this order, and the first that fails answers: draining, framing and headers, Host,
- * lengths of URI, route (404), method (405), Content-Type (415), length (411, 413), body read
- * (408). Only then is the handler called. Every reply that is sent before the whole body was read
- * closes the connection. A thread is held per connection, for as long as the connection is open;
- * one that is idle is closed between half of read_timeout_ms and all of it, and one whose client
- * does not take its replies after read_timeout_ms. */
+ * lengths of URI, route (404), method (405), token (401), Content-Type (415), length (411, 413),
+ * body read (408). Only then is the handler called. Every reply that is sent before the whole body
+ * was read closes the connection. A thread is held per connection, for as long as the connection is
+ * open; one that is idle is closed between half of read_timeout_ms and all of it, and one whose
+ * client does not take its replies after read_timeout_ms. */
 #ifndef FLASHDEAL_HTTP_H
 #define FLASHDEAL_HTTP_H
 
@@ -17,8 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/auth.h"
 #include "common/stages.h"
 #include "common/status.h"
+#include "common/trace.h"
 #include "common/uuid.h"
 
 enum {
@@ -36,15 +38,34 @@ struct http_conn;   /* http.c's own view of the connection */
 
 /* One request, on the stack of the thread that serves it. */
 struct http_request {
-    char id[UUID_TEXT_SIZE];     /* also sent as X-Request-Id */
-    int64_t started_ns;          /* begin_request */
-    struct stages stages;        /* where the time went so far */
+    char id[UUID_TEXT_SIZE]; /* the caller's X-Request-Id if it is one UUID (in lower case
+                                then), else made; sent back as X-Request-Id */
+    struct trace trace;      /* the caller's, continued, or a new one */
+    int64_t started_ns;      /* begin_request */
+    struct stages stages;    /* where the time went so far */
+    int64_t user_id;         /* whom the token proves; 0: the route or the server asks for none */
     char param[HTTP_PARAM_SIZE]; /* what "{...}" of the route matched; "" if none */
     const char *query;           /* after '?', undecoded; "" if none */
     const char *body;            /* body_length bytes, also NUL-terminated; "" if none */
     size_t body_length;
     struct http_conn *conn; /* for http.c */
 };
+
+/* What a request came to. */
+struct http_result {
+    int status;
+    const char *outcome; /* the problem's code; "ok" for any other reply */
+    const char *method;  /* of the route; "other" if none was found */
+    const char *path;    /* of the route, "/sales/{}"; "other" likewise */
+    int64_t total_ns;    /* from begin_request to the return of the last write */
+    int64_t other_ns;    /* of it, what belongs to no stage */
+};
+
+/* Told of every request, those that were refused before a route was found among them, when its
+ * reply has been written, on the thread that served it. request and result are gone afterwards;
+ * outcome, method and path are constants, bounded in number. Must not reply. */
+typedef void http_observer(const struct http_request *request, const struct http_result *result,
+                           void *context);
 
 /* Called on one of the server's threads; must reply exactly once, with one of the two calls below,
  * and may block. context is the route's. */
@@ -56,6 +77,7 @@ struct http_route {
     http_handler *handler;
     void *context;   /* handed to the handler; borrowed */
     bool takes_json; /* requires application/json and a Content-Length, and reads the body */
+    bool takes_user; /* where the server has an auth: requires a token (401), fills user_id */
 };
 
 struct http_options {
@@ -66,6 +88,10 @@ struct http_options {
     int drain_ms;                    /* HTTP_DRAIN_MS, less in tests */
     const struct http_route *routes; /* borrowed */
     size_t route_count;
+    struct auth *auth;       /* borrowed; NULL: nobody has to prove who he is */
+    http_observer *observer; /* NULL: nobody is told */
+    void *observer_context;
+    bool server_timing; /* replies carry Server-Timing: the stages before the reply, in ms */
 };
 
 /* Binds and starts the threads. ST_SYSTEM: not started, and error says why and what to do ("port
@@ -91,8 +117,20 @@ void http_add_header(struct http_request *request, const char *name, const char 
 /* Sends a JSON reply; json is a whole JSON text. */
 void http_reply(struct http_request *request, int status, const char *json);
 
-/* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code,
- * detail (a literal for people: never the input), request_id. */
+/* As http_reply, of another type; body is a NUL-terminated text. */
+void http_reply_text(struct http_request *request, int status, const char *type, const char *body);
+
+/* The http_handler of GET /health in every phase: 200 {"status":"ok"} while the process serves. */
+void http_health(struct http_request *request, void *context);
+
+/* Whether the client has closed or reset the connection, or half of it, so that nobody waits for
+ * the reply. May be called from another thread than the request's own while its handler runs. Does
+ * not block; the first call on a connection costs up to a few hundred microseconds (its socket has
+ * to be found), later ones one poll(2). False where it cannot be told. */
+bool http_client_gone(const struct http_request *request);
+
+/* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code
+ * (a literal, one of few), detail (a literal for people: never the input), request_id. */
 void http_problem(struct http_request *request, int status, const char *code, const char *detail);
 
 /* As http_problem, with Retry-After: seconds (from 1). */

@@ -20,6 +20,7 @@ void http_fault(struct http_request *request, enum status status)
     assert(status != ST_OK);
     switch (status) {
     case ST_BUSY:
+    case ST_CLOSED:
     case ST_TIMEOUT:
     case ST_RETRY:
         http_problem_retry(request, 503, "overloaded",

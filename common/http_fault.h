@@ -11,8 +11,8 @@
 /* Seconds in Retry-After: a pool or a lock that is exhausted frees itself within that time. */
 enum { HTTP_FAULT_RETRY_AFTER_S = 1 };
 
-/* Replies to request: ST_BUSY, ST_TIMEOUT, ST_RETRY 503 overloaded; ST_UNKNOWN 503 outcome_unknown;
- * all others 500 internal_error, which is logged. status must not be ST_OK. */
+/* Replies to request: ST_BUSY, ST_CLOSED, ST_TIMEOUT, ST_RETRY 503 overloaded; ST_UNKNOWN 503
+ * outcome_unknown; all others 500 internal_error, which is logged. status must not be ST_OK. */
 void http_fault(struct http_request *request, enum status status);
 
 #endif

@@ -158,6 +158,17 @@ void http_reply(struct http_request *request, int status, const char *json)
     send_reply(request, status, "application/json", json);
 }
 
+void http_reply_text(struct http_request *request, int status, const char *type, const char *body)
+{
+    send_reply(request, status, type, body);
+}
+
+void http_health(struct http_request *request, void *context)
+{
+    (void)context;
+    http_reply(request, 200, "{\"status\":\"ok\"}");
+}
+
 void http_problem(struct http_request *request, int status, const char *code, const char *detail)
 {
     char json[PROBLEM_BYTES];

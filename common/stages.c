@@ -15,6 +15,8 @@ const char *stages_name(enum stage stage)
     switch (stage) {
     case STAGE_VALIDATION:
         return "validation";
+    case STAGE_QUEUE_WAIT:
+        return "queue_wait";
     case STAGE_POOL_WAIT:
         return "pool_wait";
     case STAGE_LOCK_WAIT:
@@ -38,4 +40,12 @@ void stages_add_since(struct stages *stages, enum stage stage, int64_t since_ns)
     }
     assert(stage < STAGE_COUNT);
     stages->spent_ns[stage] += clock_now_ns() - since_ns;
+}
+
+int64_t stages_other_ns(const struct stages *stages, int64_t total_ns)
+{
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        total_ns -= stages->spent_ns[stage];
+    }
+    return total_ns > 0 ? total_ns : 0;
 }

@@ -10,11 +10,12 @@
 
 enum stage {
     STAGE_VALIDATION, /* http, http_json: checks, body read, parse */
+    STAGE_QUEUE_WAIT, /* queue: from the push until the item leaves the queue (phase 3 on) */
     STAGE_POOL_WAIT,  /* dbpool: from acquire's call to its return */
     STAGE_LOCK_WAIT,  /* pg: statements marked as taking the row's lock */
     STAGE_STATEMENTS, /* pg: every other statement, begin and rollback among them */
     STAGE_COMMIT,     /* pg: commit */
-    STAGE_REPLY,      /* http: writing the reply */
+    STAGE_REPLY,      /* http: writing the reply; latch: the way of a result to who replies */
     STAGE_COUNT
 };
 
@@ -27,5 +28,8 @@ const char *stages_name(enum stage stage);
 
 /* Adds now - since_ns to the stage; stages may be NULL (work on nobody's account). */
 void stages_add_since(struct stages *stages, enum stage stage, int64_t since_ns);
+
+/* The part of total_ns that is in no stage; not below 0. */
+int64_t stages_other_ns(const struct stages *stages, int64_t total_ns);
 
 #endif

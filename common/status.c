@@ -16,6 +16,8 @@ const char *status_name(enum status status)
         return "invalid";
     case ST_BUSY:
         return "busy";
+    case ST_CLOSED:
+        return "closed";
     case ST_TIMEOUT:
         return "timeout";
     case ST_RETRY:

@@ -13,6 +13,7 @@ enum status {
     ST_NOT_FOUND,  /* what was asked for is not there; nothing happened */
     ST_INVALID,    /* the input breaks a rule; nothing happened */
     ST_BUSY,       /* a bound is reached (pool, connections); nothing happened, try later */
+    ST_CLOSED,     /* it is shutting down; nothing happened */
     ST_TIMEOUT,    /* the deadline or a lock or statement timeout passed; rolled back */
     ST_RETRY,      /* deadlock, serialization failure, connection lost before COMMIT: try again */
     ST_CONSTRAINT, /* a constraint of the schema refused the row (SQLSTATE class 23); rolled back */

@@ -29,28 +29,17 @@ enum {
 };
 
 static struct config_setting settings[] = {
-    /* name, kind, default number, default text, minimum, maximum, unit */
-    {"PORT", CONFIG_INT, 8000, NULL, 1, 65535, "port"},
-    {"BIND", CONFIG_TEXT, 0, "127.0.0.1", 1, 64, "address"},
-    {"DATABASE_URL", CONFIG_URI, 0, "postgresql:///flashdeal", 1, 1024, "URI"},
-    {"DB_POOL", CONFIG_INT, 5, NULL, 1, 256, "connections"},
-    {"DB_WAIT_MS", CONFIG_INT, 30000, NULL, 0, 600000, "ms"},
-    {"DB_LOCK_MS", CONFIG_INT, 2000, NULL, 1, 60000, "ms"},
-    {"DB_STATEMENT_MS", CONFIG_INT, 5000, NULL, 1, 60000, "ms"},
-    {"HTTP_THREADS", CONFIG_INT, 512, NULL, 1, 4096, "threads"},
-    {"READ_TIMEOUT_MS", CONFIG_INT, 5000, NULL, 100, 60000, "ms"},
+    /* name, default, minimum, maximum, unit */
+    CONFIG_SET_INT("PORT", 8000, 1, 65535, "port"),
+    CONFIG_SET_TEXT(CONFIG_TEXT, "BIND", "127.0.0.1", 1, 64, "address"),
+    CONFIG_SET_TEXT(CONFIG_URI, "DATABASE_URL", "postgresql:///flashdeal", 1, 1024, "URI"),
+    CONFIG_SET_INT("DB_POOL", 5, 1, 256, "connections"),
+    CONFIG_SET_INT("DB_WAIT_MS", 30000, 0, 600000, "ms"),
+    CONFIG_SET_INT("DB_LOCK_MS", 2000, 1, 60000, "ms"),
+    CONFIG_SET_INT("DB_STATEMENT_MS", 5000, 1, 60000, "ms"),
+    CONFIG_SET_INT("HTTP_THREADS", 512, 1, 4096, "threads"),
+    CONFIG_SET_INT("READ_TIMEOUT_MS", 5000, 100, 60000, "ms"),
 };
-enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
-
-static int number(const char *name)
-{
-    return (int)config_int(settings, SETTING_COUNT, name);
-}
-
-static const char *text(const char *name)
-{
-    return config_text(settings, SETTING_COUNT, name);
-}
 
 static int fail(const char *event, const char *error)
 {
@@ -60,20 +49,9 @@ static int fail(const char *event, const char *error)
 
 static void log_limits(void)
 {
-    log_event(LOG_INFO, "limits", LOG_NUMBER("http_body_bytes", HTTP_BODY_MAX),
-              LOG_NUMBER("http_uri_bytes", HTTP_URI_MAX),
-              LOG_NUMBER("http_headers", HTTP_HEADERS_MAX),
-              LOG_NUMBER("http_header_bytes", HTTP_HEADER_BYTES_MAX),
-              LOG_NUMBER("http_drain_ms", HTTP_DRAIN_MS),
-              LOG_NUMBER("debug_sleep_ms", DEBUG_SLEEP_MAX_MS),
+    log_event(LOG_INFO, "limits", LOG_NUMBER("debug_sleep_ms", DEBUG_SLEEP_MAX_MS),
               LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),
               LOG_TEXT("db_acquire_ms", "none"));
-}
-
-static void health_get(struct http_request *request, void *context)
-{
-    (void)context;
-    http_reply(request, 200, "{\"status\":\"ok\"}");
 }
 
 /* Serves until a stop signal, then drains. Returns the process's exit status. */
@@ -82,15 +60,15 @@ static int serve(struct dbpool *pool)
     struct sales sales = {pool, ACQUIRE_TIMEOUT_MS};
     struct debug_sleep sleeper = {pool, ACQUIRE_TIMEOUT_MS};
     const struct http_route routes[] = {
-        {.method = "GET", .path = "/health", .handler = health_get},
+        {.method = "GET", .path = "/health", .handler = http_health},
         {.method = "GET", .path = "/sales/{}", .handler = sales_get, .context = &sales},
         {.method = "GET", .path = "/debug/sleep", .handler = debug_sleep_get, .context = &sleeper},
     };
     const struct http_options options = {
-        .bind = text("BIND"),
-        .port = number("PORT"),
-        .threads = number("HTTP_THREADS"),
-        .read_timeout_ms = number("READ_TIMEOUT_MS"),
+        .bind = config_text("BIND"),
+        .port = config_int("PORT"),
+        .threads = config_int("HTTP_THREADS"),
+        .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
         .drain_ms = HTTP_DRAIN_MS,
         .routes = routes,
         .route_count = sizeof routes / sizeof routes[0],
@@ -118,23 +96,23 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* a log whose reader has gone is no reason to end */
     char error[PG_ERROR_SIZE];
-    if (config_load(settings, SETTING_COUNT, error) != ST_OK) {
+    if (config_load(settings, sizeof settings / sizeof settings[0], error) != ST_OK) {
         return fail("config_invalid", error);
     }
-    config_log(settings, SETTING_COUNT);
+    config_log();
     log_limits();
     const struct pg_options database = {
-        .conninfo = text("DATABASE_URL"),
+        .conninfo = config_text("DATABASE_URL"),
         .application = "phase0",
         .connect_timeout_ms = DB_CONNECT_MS,
-        .lock_timeout_ms = number("DB_LOCK_MS"),
-        .statement_timeout_ms = number("DB_STATEMENT_MS"),
+        .lock_timeout_ms = config_int("DB_LOCK_MS"),
+        .statement_timeout_ms = config_int("DB_STATEMENT_MS"),
         .client_grace_ms = DB_GRACE_MS,
     };
-    if (dbpool_wait_ready(&database, number("DB_WAIT_MS"), &sales_probe, error) != ST_OK) {
+    if (dbpool_wait_ready(&database, config_int("DB_WAIT_MS"), &sales_probe, error) != ST_OK) {
         return fail("db_unavailable", error);
     }
-    struct dbpool *pool = dbpool_new(number("DB_POOL"), &database);
+    struct dbpool *pool = dbpool_new(config_int("DB_POOL"), &database);
     int exit_status = serve(pool);
     dbpool_free(pool);
     log_event(LOG_INFO, "stopped", LOG_NUMBER("exit_status", exit_status));

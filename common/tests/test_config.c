@@ -43,7 +43,7 @@ static cJSON *logged(void)
 {
     struct test_capture capture;
     test_capture_start(&capture);
-    config_log(table, SETTINGS);
+    config_log();
     char *text = test_capture_stop(&capture);
     ck_assert_msg(strstr(text, SECRET) == NULL, "leaked: %s", text);
     cJSON *line = cJSON_Parse(text);
@@ -70,19 +70,19 @@ START_TEST(test_config_keeps_defaults_when_nothing_is_set)
 {
     set_up();
     ck_assert_int_eq(config_load(table, SETTINGS, error), ST_OK);
-    ck_assert_int_eq(config_int(table, SETTINGS, "TEST_NUMBER"), 5);
-    ck_assert_str_eq(config_text(table, SETTINGS, "TEST_TEXT"), "127.0.0.1");
-    ck_assert_ptr_null(config_text(table, SETTINGS, "TEST_SECRET"));
-    ck_assert_str_eq(config_text(table, SETTINGS, "TEST_URI"), "postgresql:///flashdeal");
+    ck_assert_int_eq(config_int("TEST_NUMBER"), 5);
+    ck_assert_str_eq(config_text("TEST_TEXT"), "127.0.0.1");
+    ck_assert_ptr_null(config_text("TEST_SECRET"));
+    ck_assert_str_eq(config_text("TEST_URI"), "postgresql:///flashdeal");
 }
 END_TEST
 
 START_TEST(test_config_keeps_the_default_of_an_empty_variable)
 {
     ck_assert_int_eq(load_with("TEST_NUMBER", ""), ST_OK);
-    ck_assert_int_eq(config_int(table, SETTINGS, "TEST_NUMBER"), 5);
+    ck_assert_int_eq(config_int("TEST_NUMBER"), 5);
     ck_assert_int_eq(load_with("TEST_SECRET", ""), ST_OK);
-    ck_assert_ptr_null(config_text(table, SETTINGS, "TEST_SECRET"));
+    ck_assert_ptr_null(config_text("TEST_SECRET"));
 }
 END_TEST
 
@@ -94,7 +94,7 @@ START_TEST(test_config_takes_numbers_within_the_bounds)
     } cases[] = {{"-10", -10}, {"64", 64}, {"0", 0}, {"-0", 0}, {"+7", 7}, {"007", 7}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ck_assert_int_eq(load_with("TEST_NUMBER", cases[i].text), ST_OK);
-        ck_assert_int_eq(config_int(table, SETTINGS, "TEST_NUMBER"), cases[i].number);
+        ck_assert_int_eq(config_int("TEST_NUMBER"), cases[i].number);
     }
 }
 END_TEST
@@ -139,7 +139,7 @@ START_TEST(test_config_refuses_numbers_out_of_bounds_or_form)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ck_assert_msg(load_with("TEST_NUMBER", bad[i]) == ST_INVALID, "taken: %s", bad[i]);
-        ck_assert_int_eq(config_int(table, SETTINGS, "TEST_NUMBER"), 5);
+        ck_assert_int_eq(config_int("TEST_NUMBER"), 5);
         ck_assert_ptr_nonnull(strstr(error, "TEST_NUMBER must be a whole number from -10 to 64"));
         ck_assert_ptr_nonnull(strstr(error, "(threads)"));
         for (const char *c = error; *c != '\0'; c++) {
@@ -160,11 +160,11 @@ END_TEST
 START_TEST(test_config_bounds_the_length_of_texts)
 {
     ck_assert_int_eq(load_with("TEST_TEXT", "1"), ST_OK);
-    ck_assert_str_eq(config_text(table, SETTINGS, "TEST_TEXT"), "1");
+    ck_assert_str_eq(config_text("TEST_TEXT"), "1");
     ck_assert_int_eq(load_with("TEST_TEXT", "123456789012345"), ST_OK);
     ck_assert_int_eq(load_with("TEST_TEXT", "1234567890123456"), ST_INVALID);
     ck_assert_str_eq(error, "TEST_TEXT must have 1 to 15 bytes");
-    ck_assert_str_eq(config_text(table, SETTINGS, "TEST_TEXT"), "127.0.0.1");
+    ck_assert_str_eq(config_text("TEST_TEXT"), "127.0.0.1");
 }
 END_TEST
 
@@ -181,7 +181,7 @@ END_TEST
 START_TEST(test_config_secret_is_loaded_and_never_shown)
 {
     ck_assert_int_eq(load_with("TEST_SECRET", SECRET), ST_OK);
-    ck_assert_str_eq(config_text(table, SETTINGS, "TEST_SECRET"), SECRET);
+    ck_assert_str_eq(config_text("TEST_SECRET"), SECRET);
     expect_logged("TEST_SECRET", "set");
     set_up();
     expect_logged("TEST_SECRET", "unset");
@@ -222,7 +222,7 @@ START_TEST(test_config_uri_is_logged_without_its_password)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ck_assert_msg(load_with("TEST_URI", cases[i][0]) == ST_OK, "%s", cases[i][0]);
-        ck_assert_str_eq(config_text(table, SETTINGS, "TEST_URI"), cases[i][0]);
+        ck_assert_str_eq(config_text("TEST_URI"), cases[i][0]);
         cJSON *line = logged();
         const char *got = cJSON_GetStringValue(cJSON_GetObjectItem(line, "TEST_URI"));
         ck_assert_str_ne(got, "unreadable");
@@ -278,7 +278,7 @@ START_TEST(test_config_refuses_a_uri_that_libpq_cannot_parse_without_showing_it)
         ck_assert_msg(load_with("TEST_URI", bad[i]) == ST_INVALID, "taken: %s", bad[i]);
         ck_assert_ptr_eq(strstr(error, "TEST_URI must be"), error);
         ck_assert_ptr_null(strstr(error, SECRET));
-        ck_assert_str_eq(config_text(table, SETTINGS, "TEST_URI"), "postgresql:///flashdeal");
+        ck_assert_str_eq(config_text("TEST_URI"), "postgresql:///flashdeal");
     }
 }
 END_TEST
