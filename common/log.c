@@ -14,6 +14,7 @@
  * 8-bit CSI, and some viewers break lines there. It does not rotate, buffer or sample. */
 #include "common/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -258,4 +259,14 @@ const char *log_level_name(enum log_level level)
         return "error";
     }
     return "not_a_level";
+}
+
+enum log_level log_level_of(const char *name)
+{
+    int level = LOG_DEBUG;
+    while (level < LOG_ERROR && strcmp(log_level_name((enum log_level)level), name) != 0) {
+        level++;
+    }
+    assert(strcmp(log_level_name((enum log_level)level), name) == 0);
+    return (enum log_level)level;
 }

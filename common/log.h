@@ -64,4 +64,7 @@ void log_set_level(enum log_level level);
 /* "debug", "info", "warn", "error"; never NULL. */
 const char *log_level_name(enum log_level level);
 
+/* The level of that name, which must be one of the four (assert). */
+enum log_level log_level_of(const char *name);
+
 #endif

@@ -1,0 +1,209 @@
+/* Phase 2, observability: the same orders as phase 1, and where their time goes.
+ *
+ * Starts in this order: settings, database (waited for), pools, telemetry, admin listener, public
+ * listener. Stops in the opposite order, each part after whatever uses it: first the public
+ * listener, because handlers hold the pool's connections; the admin listener answers meanwhile. At
+ * a stop, a request that has a connection is finished; one that still waits in line for it is told
+ * so (503).
+ *
+ * The admin listener is a context of its own with threads of its own, and /debug/locks has a
+ * connection of its own: both must answer when everything else is exhausted. */
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "common/config.h"
+#include "common/dbpool.h"
+#include "common/http.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/stop.h"
+#include "locks.h"
+#include "orders.h"
+#include "sales.h"
+#include "telemetry.h"
+
+enum {
+    DB_CONNECT_MS = 2000,   /* one attempt to connect */
+    DB_GRACE_MS = 1000,     /* listened this much longer than the database's own time-outs */
+    DRAIN_MS = 8500,        /* requests in flight at a stop; then two listeners close, 2 s each */
+    ADMIN_THREADS = 2,      /* admin connections served at once */
+    ADMIN_DRAIN_MS = 200,   /* its replies at a stop */
+    LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
+    LOCKS_STATEMENT_MS = 1000,
+};
+
+static struct config_setting settings[] = {
+    /* name, default, minimum, maximum, unit */
+    CONFIG_SET_INT("PORT", 8002, 1, 65535, "port"),
+    CONFIG_SET_INT("ADMIN_PORT", 9002, 1, 65535, "port"),
+    CONFIG_SET_TEXT(CONFIG_TEXT, "BIND", "127.0.0.1", 1, 64, "address"),
+    CONFIG_SET_TEXT(CONFIG_URI, "DATABASE_URL", "postgresql:///flashdeal", 1, 1024, "URI"),
+    CONFIG_SET_INT("DB_POOL", 64, 1, 256, "connections"),
+    CONFIG_SET_INT("DB_ACQUIRE_MS", 2000, 1, 60000, "ms"),
+    CONFIG_SET_INT("DB_WAIT_MS", 30000, 0, 600000, "ms"),
+    CONFIG_SET_INT("DB_LOCK_MS", 2000, 1, 60000, "ms"),
+    CONFIG_SET_INT("DB_STATEMENT_MS", 5000, 1, 60000, "ms"),
+    CONFIG_SET_INT("HTTP_THREADS", 512, 1, 4096, "threads"),
+    CONFIG_SET_INT("READ_TIMEOUT_MS", 5000, 100, 60000, "ms"),
+    CONFIG_SET_CHOICE("LOG_LEVEL", "info", "debug|info|warn|error"),
+    CONFIG_SET_INT("LOG_SAMPLE", 1, 1, 1000000, "requests for one line; slow ones have theirs"),
+    CONFIG_SET_INT("LOG_SLOW_MS", 500, 1, 60000, "ms"),
+};
+
+static int fail(const char *event, const char *error)
+{
+    log_event(LOG_ERROR, event, LOG_TEXT("error", error));
+    return EXIT_FAILURE;
+}
+
+static void log_limits(void)
+{
+    log_event(LOG_INFO, "limits", LOG_NUMBER("admin_threads", ADMIN_THREADS),
+              LOG_NUMBER("locks_acquire_ms", LOCKS_ACQUIRE_MS),
+              LOG_NUMBER("locks_statement_ms", LOCKS_STATEMENT_MS),
+              LOG_NUMBER("locks_chains", LOCKS_CHAINS_MAX),
+              LOG_NUMBER("locks_waiters", LOCKS_WAITERS_MAX),
+              LOG_NUMBER("metrics_series", METRICS_SERIES_MAX),
+              LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),
+              LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
+}
+
+/* What both listeners have in common. */
+static struct http_options listener(const char *port)
+{
+    return (struct http_options){
+        .bind = config_text("BIND"),
+        .port = config_int(port),
+        .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
+        .server_timing = true,
+    };
+}
+
+static enum status start_admin(struct admin *admin, struct locks *locks,
+                               struct http_server **server, char error[HTTP_ERROR_SIZE])
+{
+    static struct http_route routes[] = {
+        {.method = "GET", .path = "/metrics", .handler = admin_metrics_get},
+        {.method = "GET", .path = "/debug/pool", .handler = admin_pool_get},
+        {.method = "GET", .path = "/debug/locks", .handler = locks_get},
+    };
+    routes[0].context = routes[1].context = admin;
+    routes[2].context = locks;
+    struct http_options options = listener("ADMIN_PORT");
+    options.threads = ADMIN_THREADS;
+    options.drain_ms = ADMIN_DRAIN_MS;
+    options.routes = routes;
+    options.route_count = sizeof routes / sizeof routes[0];
+    return http_start(&options, server, error);
+}
+
+static enum status start_public(struct dbpool *pool, struct telemetry *telemetry,
+                                struct http_server **server, char error[HTTP_ERROR_SIZE])
+{
+    static struct sales sales;
+    static struct orders orders;
+    static const struct http_route routes[] = {
+        {.method = "GET", .path = "/health", .handler = http_health},
+        {.method = "GET", .path = "/sales/{}", .handler = sales_get, .context = &sales},
+        {.method = "POST",
+         .path = "/orders",
+         .handler = orders_post,
+         .context = &orders,
+         .takes_json = true},
+        {.method = "GET", .path = "/orders/{}", .handler = orders_get, .context = &orders},
+    };
+    sales = (struct sales){pool, config_int("DB_ACQUIRE_MS")};
+    orders = (struct orders){pool, config_int("DB_ACQUIRE_MS"), &inventory_pessimistic};
+    struct http_options options = listener("PORT");
+    options.threads = config_int("HTTP_THREADS");
+    options.drain_ms = DRAIN_MS;
+    options.routes = routes;
+    options.route_count = sizeof routes / sizeof routes[0];
+    options.observer = telemetry_observe;
+    options.observer_context = telemetry;
+    return http_start(&options, server, error);
+}
+
+/* Serves until a stop signal, then drains. Returns the process's exit status. */
+static int serve(struct dbpool *pool, struct dbpool *locks_pool, struct metrics *metrics,
+                 struct telemetry *telemetry)
+{
+    struct admin admin = {metrics, {{"all", pool}}};
+    struct locks locks = {locks_pool, LOCKS_ACQUIRE_MS};
+    struct http_server *admin_server = NULL;
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE];
+    stop_block();
+    if (start_admin(&admin, &locks, &admin_server, error) != ST_OK) {
+        return fail("listen_failed", error);
+    }
+    int exit_status = EXIT_SUCCESS;
+    if (start_public(pool, telemetry, &server, error) == ST_OK) {
+        telemetry_watch_server(telemetry, server);
+        log_event(LOG_INFO, "listening", LOG_TEXT("bind", config_text("BIND")),
+                  LOG_NUMBER("port", config_int("PORT")),
+                  LOG_NUMBER("admin_port", config_int("ADMIN_PORT")));
+        int signal_number = stop_wait();
+        log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
+                  LOG_NUMBER("in_flight", http_in_flight(server)));
+        dbpool_shut(pool);
+        if (http_stop(server) != ST_OK) {
+            log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", DRAIN_MS));
+            _exit(EXIT_FAILURE);
+        }
+    } else {
+        exit_status = fail("listen_failed", error);
+    }
+    dbpool_shut(locks_pool);
+    if (http_stop(admin_server) != ST_OK) {
+        log_event(LOG_WARN, "admin_abandoned", LOG_NUMBER("drain_ms", ADMIN_DRAIN_MS));
+        _exit(exit_status);
+    }
+    return exit_status;
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* a log whose reader has gone is no reason to end */
+    char error[PG_ERROR_SIZE];
+    if (config_load(settings, sizeof settings / sizeof settings[0], error) != ST_OK) {
+        return fail("config_invalid", error);
+    }
+    log_set_level(log_level_of(config_text("LOG_LEVEL")));
+    config_log();
+    log_limits();
+    struct pg_options database = {
+        .conninfo = config_text("DATABASE_URL"),
+        .application = "phase2",
+        .connect_timeout_ms = DB_CONNECT_MS,
+        .lock_timeout_ms = config_int("DB_LOCK_MS"),
+        .statement_timeout_ms = config_int("DB_STATEMENT_MS"),
+        .client_grace_ms = DB_GRACE_MS,
+    };
+    if (dbpool_wait_ready(&database, config_int("DB_WAIT_MS"), &orders_probe, error) != ST_OK) {
+        return fail("db_unavailable", error);
+    }
+    struct dbpool *pool = dbpool_new(config_int("DB_POOL"), &database);
+    database.statement_timeout_ms = LOCKS_STATEMENT_MS;
+    struct dbpool *locks_pool = dbpool_new(1, &database);
+    struct metrics *metrics = metrics_new();
+    const struct telemetry_options telemetry_options = {
+        .phase = "2",
+        .slow_ms = config_int("LOG_SLOW_MS"),
+        .sample = config_int("LOG_SAMPLE"),
+    };
+    struct telemetry *telemetry = telemetry_new(metrics, &telemetry_options);
+    telemetry_watch_pool(telemetry, "all", pool);
+    int exit_status = serve(pool, locks_pool, metrics, telemetry);
+    telemetry_free(telemetry);
+    metrics_free(metrics);
+    dbpool_free(locks_pool);
+    dbpool_free(pool);
+    log_event(LOG_INFO, "stopped", LOG_NUMBER("exit_status", exit_status));
+    return exit_status;
+}
