@@ -174,9 +174,9 @@ int main(void)
     if (config_load(settings, sizeof settings / sizeof settings[0], error) != ST_OK) {
         return fail("config_invalid", error);
     }
-    log_set_level(log_level_of(config_text("LOG_LEVEL")));
-    config_log();
+    config_log(); /* whatever the level */
     log_limits();
+    log_set_level(log_level_of(config_text("LOG_LEVEL")));
     struct pg_options database = {
         .conninfo = config_text("DATABASE_URL"),
         .application = "phase2",

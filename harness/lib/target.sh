@@ -11,6 +11,7 @@
 #   target_check               ends the script when the target has ended by itself
 #   target_kill                SIGKILL, whatever it does
 #   target_setting NAME [DEFAULT]   a setting as it took effect, from the target's own log
+#   TARGET_ADMIN_URL           its admin listener, once it serves; empty: it has none. Of a URL: ADMIN_URL
 #   target_sql QUERY           asks its database; fields are separated by '|'
 #   target_database            ends the script when the target has none: psql would take its default
 #   target_sessions            its sessions in Postgres, and those with work to do: "64|3"
@@ -22,7 +23,7 @@
 TARGET='' TARGET_KIND='' # the name; phase, directory or url
 TARGET_DIR=''            # the directory of its sources, relative to ROOT if it lies within
 TARGET_SETTINGS=()       # VAR=value
-TARGET_URL='' TARGET_DB='' TARGET_PID='' TARGET_LOG=''
+TARGET_URL='' TARGET_ADMIN_URL='' TARGET_DB='' TARGET_PID='' TARGET_LOG=''
 TARGET_NICE=10
 TARGET_READY_S=20 # a server that has not served by then does not
 TARGET_STOP_S=15  # the design gives it 13 s from SIGTERM to its exit
@@ -30,9 +31,9 @@ TARGET_PORTS=${TARGET_PORTS:-15900-15999}
 
 target_parse() {
     local settings='' setting
-    TARGET=$1 TARGET_KIND='' TARGET_DIR='' TARGET_SETTINGS=() TARGET_URL='' TARGET_DB='' TARGET_LOG=''
+    TARGET=$1 TARGET_KIND='' TARGET_DIR='' TARGET_SETTINGS=() TARGET_URL='' TARGET_ADMIN_URL='' TARGET_DB='' TARGET_LOG=''
     if [[ $1 =~ ^https?:// ]]; then
-        TARGET_KIND=url TARGET_URL=${1%/} TARGET_DB=${DATABASE_URL-} TARGET_PID=${PID-}
+        TARGET_KIND=url TARGET_URL=${1%/} TARGET_ADMIN_URL=${ADMIN_URL-} TARGET_DB=${DATABASE_URL-} TARGET_PID=${PID-}
         return 0
     fi
     [[ $1 != *,* ]] || settings=${1#*,}
@@ -94,12 +95,13 @@ target_prepare() {
     : >"$TARGET_LOG"
 }
 
-# A port that nobody listens on; where to look first differs from script to script.
+# A port that nobody listens on and that is not the one given; where to look first differs from script
+# to script.
 _target_port() {
     local first=${TARGET_PORTS%-*} last=${TARGET_PORTS#*-} i port
     for ((i = 0; i <= last - first; i++)); do
         port=$((first + ($$ * 7 + i) % (last - first + 1)))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        if [[ $port != "${1-}" ]] && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             printf '%s' "$port"
             return 0
         fi
@@ -108,13 +110,14 @@ _target_port() {
 }
 
 target_spawn() {
-    local port
+    local port admin
     target_database
     port=$(_target_port) || exit 1 # it has said why
-    TARGET_URL=http://127.0.0.1:$port
+    admin=$(_target_port "$port") || exit 1
+    TARGET_URL=http://127.0.0.1:$port TARGET_ADMIN_URL=http://127.0.0.1:$admin
     env -i PATH="$PATH" HOME="${HOME:-/}" LANG=C.UTF-8 \
         ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} ${TSAN_OPTIONS+"TSAN_OPTIONS=$TSAN_OPTIONS"} \
-        PORT="$port" DATABASE_URL="$TARGET_DB" AUTH_SECRET="$AUTH_SECRET" "${TARGET_SETTINGS[@]}" \
+        PORT="$port" ADMIN_PORT="$admin" DATABASE_URL="$TARGET_DB" AUTH_SECRET="$AUTH_SECRET" "${TARGET_SETTINGS[@]}" \
         nice -n "$TARGET_NICE" "$(_target_server)" >>"$TARGET_LOG" 2>&1 </dev/null &
     TARGET_PID=$!
     postgres_keep "$TARGET_PID"
@@ -132,6 +135,8 @@ target_ready() {
         if ((SECONDS >= deadline)); then return 1; fi
         sleep 0.05
     done
+    # shellcheck disable=SC2034 # for the scripts
+    [[ $TARGET_KIND == url || -n $(target_setting ADMIN_PORT) ]] || TARGET_ADMIN_URL=''
 }
 
 target_start() {
