@@ -2,7 +2,8 @@
 # load: windows of load on the current target, and what was confirmed in them. Sourced, after
 # target.sh, figures.sh and machine.sh.
 #
-#   load_stock UNITS                      empties and vacuums the tables; sale 1 has UNITS to sell
+#   load_stock UNITS [LIMIT [SALES]]      empties and vacuums the tables; sales 1 to SALES (1) have
+#                                         UNITS to sell each, LIMIT (10^6) to one user
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
 #   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
@@ -33,11 +34,11 @@ LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
 AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
 
-# The per-user limit is out of the way as well: what is measured is the sale.
+# The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
     target_database
     [[ $(target_sql "SELECT to_regclass('orders')") ]] || die "$(target_name) takes no orders: its schema has no table of them"
-    psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" >/dev/null \
+    psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" -v sales="${3-1}" >/dev/null \
         -f "$ROOT/harness/lib/stock.sql"
 }
 

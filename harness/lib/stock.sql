@@ -1,5 +1,8 @@
--- Sale 1 as new, with :units to sell and :limit per user; nobody has bought. Every window starts
--- from the same tables: without the rows and the dead versions of the window before.
+-- Sales 1 to :sales as new, each with :units to sell and :limit per user; nobody has bought. Every
+-- window starts from the same tables: without the rows and the dead versions of the window before.
 TRUNCATE orders;
-UPDATE sales SET stock_total = :units, stock_left = :units, per_user_limit = :limit WHERE id = 1;
+INSERT INTO sales (id, name, price_cents, stock_total, stock_left, per_user_limit, starts_at, ends_at)
+SELECT n, name, price_cents, :units, :units, :limit, starts_at, ends_at
+FROM sales, generate_series(1, :sales) n WHERE id = 1
+ON CONFLICT (id) DO UPDATE SET stock_total = :units, stock_left = :units, per_user_limit = :limit;
 VACUUM (ANALYZE) sales, orders;
