@@ -6,7 +6,7 @@
 
 #include "common/tests/harness.h"
 
-enum { SETTINGS = 4 };
+enum { SETTINGS = 5 };
 
 /* The word that must never be seen. */
 #define SECRET "Zwiebelkuchen"
@@ -21,6 +21,7 @@ static void set_up(void)
         {"TEST_TEXT", CONFIG_TEXT, 0, "127.0.0.1", 1, 15, NULL},
         {"TEST_SECRET", CONFIG_SECRET, 0, NULL, 8, 20, NULL},
         {"TEST_URI", CONFIG_URI, 0, "postgresql:///flashdeal", 1, 512, NULL},
+        {"TEST_CHOICE", CONFIG_CHOICE, 0, "info", 0, 0, "debug|info|warn|error"},
     };
     memcpy(table, fresh, sizeof(table));
     for (size_t i = 0; i < SETTINGS; i++) {
@@ -74,6 +75,7 @@ START_TEST(test_config_keeps_defaults_when_nothing_is_set)
     ck_assert_str_eq(config_text("TEST_TEXT"), "127.0.0.1");
     ck_assert_ptr_null(config_text("TEST_SECRET"));
     ck_assert_str_eq(config_text("TEST_URI"), "postgresql:///flashdeal");
+    ck_assert_str_eq(config_text("TEST_CHOICE"), "info");
 }
 END_TEST
 
@@ -165,6 +167,62 @@ START_TEST(test_config_bounds_the_length_of_texts)
     ck_assert_int_eq(load_with("TEST_TEXT", "1234567890123456"), ST_INVALID);
     ck_assert_str_eq(error, "TEST_TEXT must have 1 to 15 bytes");
     ck_assert_str_eq(config_text("TEST_TEXT"), "127.0.0.1");
+}
+END_TEST
+
+START_TEST(test_config_takes_each_word_of_a_choice)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        ck_assert_int_eq(load_with("TEST_CHOICE", words[i]), ST_OK);
+        ck_assert_str_eq(config_text("TEST_CHOICE"), words[i]);
+        expect_logged("TEST_CHOICE", words[i]);
+    }
+    ck_assert_int_eq(load_with("TEST_CHOICE", ""), ST_OK);
+    ck_assert_str_eq(config_text("TEST_CHOICE"), "info");
+}
+END_TEST
+
+START_TEST(test_config_refuses_every_other_word_of_a_choice)
+{
+    static const char *const bad[] = {"warning", "inf",    "nfo",       "INFO",   "info ",
+                                      " info",   "|",      "info|warn", "|info",  "error|",
+                                      "x",       "debugi", "debug|",    "info\n", "\x1b[2J"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(load_with("TEST_CHOICE", bad[i]) == ST_INVALID, "taken: %s", bad[i]);
+        ck_assert_str_eq(config_text("TEST_CHOICE"), "info");
+        for (const char *c = error; *c != '\0'; c++) {
+            ck_assert(*c >= ' ' && *c <= '~');
+        }
+    }
+    ck_assert_int_eq(load_with("TEST_CHOICE", "loud"), ST_INVALID);
+    ck_assert_str_eq(error, "TEST_CHOICE must be one of debug|info|warn|error, and is \"loud\"");
+}
+END_TEST
+
+/* What is asked for and what is logged is of the table that was loaded last. */
+START_TEST(test_config_has_one_table)
+{
+    static struct config_setting lines[] = {
+        CONFIG_SET_INT("TEST_NUMBER", 11, 1, 20, "ms"),
+        CONFIG_SET_TEXT(CONFIG_TEXT, "TEST_TEXT", "word", 1, 15, NULL),
+        CONFIG_SET_CHOICE("TEST_CHOICE", "b", "a|b"),
+    };
+    set_up();
+    ck_assert_int_eq(config_load(table, SETTINGS, error), ST_OK);
+    ck_assert_int_eq(config_load(lines, sizeof(lines) / sizeof(lines[0]), error), ST_OK);
+    ck_assert_int_eq(config_int("TEST_NUMBER"), 11);
+    ck_assert_str_eq(config_text("TEST_TEXT"), "word");
+    ck_assert_str_eq(config_text("TEST_CHOICE"), "b");
+    cJSON *line = logged();
+    ck_assert_int_eq(cJSON_GetArraySize(line), 3 + 3);
+    ck_assert_int_eq(cJSON_GetObjectItem(line, "TEST_NUMBER")->valueint, 11);
+    cJSON_Delete(line);
+    setenv("TEST_NUMBER", "21", 1);
+    ck_assert_int_eq(config_load(lines, sizeof(lines) / sizeof(lines[0]), error), ST_INVALID);
+    ck_assert_str_eq(error, "TEST_NUMBER must be a whole number from 1 to 20 (ms), and is \"21\"");
+    ck_assert_int_eq(config_load(table, SETTINGS, error), ST_OK); /* it lets 21 pass */
+    ck_assert_int_eq(config_int("TEST_NUMBER"), 21);
 }
 END_TEST
 
@@ -326,6 +384,9 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_config_refuses_numbers_out_of_bounds_or_form);
     tcase_add_test(tc, test_config_error_of_a_number_says_what_it_is);
     tcase_add_test(tc, test_config_bounds_the_length_of_texts);
+    tcase_add_test(tc, test_config_takes_each_word_of_a_choice);
+    tcase_add_test(tc, test_config_refuses_every_other_word_of_a_choice);
+    tcase_add_test(tc, test_config_has_one_table);
     tcase_add_test(tc, test_config_reports_the_first_bad_value_of_the_table);
     tcase_add_test(tc, test_config_secret_is_loaded_and_never_shown);
     tcase_add_test(tc, test_config_error_shows_no_secret_of_a_wrong_length);

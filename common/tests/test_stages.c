@@ -6,8 +6,8 @@
 
 START_TEST(test_stages_names_are_distinct)
 {
-    static const char *const names[] = {"validation", "pool_wait", "lock_wait",
-                                        "statements", "commit",    "reply"};
+    static const char *const names[] = {"validation", "queue_wait", "pool_wait", "lock_wait",
+                                        "statements", "commit",     "reply"};
     ck_assert_uint_eq(sizeof(names) / sizeof(names[0]), STAGE_COUNT);
     for (int stage = 0; stage < STAGE_COUNT; stage++) {
         ck_assert_str_eq(stages_name((enum stage)stage), names[stage]);
@@ -40,11 +40,38 @@ START_TEST(test_stages_add_since_takes_null)
 }
 END_TEST
 
+START_TEST(test_stages_other_is_the_total_less_every_stage)
+{
+    struct stages stages = {{0}};
+    int64_t total_ns = 1000;
+    int64_t other_ns = total_ns;
+    ck_assert_int_eq(stages_other_ns(&stages, total_ns), total_ns);
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        stages.spent_ns[stage] = stage + 1;
+        other_ns -= stage + 1;
+        ck_assert_int_eq(stages_other_ns(&stages, total_ns), other_ns);
+    }
+    ck_assert_int_eq(stages_other_ns(&stages, total_ns - other_ns + 1), 1);
+}
+END_TEST
+
+START_TEST(test_stages_other_is_not_below_0)
+{
+    struct stages stages = {{0}};
+    stages.spent_ns[STAGE_QUEUE_WAIT] = 1000;
+    ck_assert_int_eq(stages_other_ns(&stages, 1000), 0);
+    ck_assert_int_eq(stages_other_ns(&stages, 999), 0);
+    ck_assert_int_eq(stages_other_ns(&stages, 0), 0);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_stages_names_are_distinct);
     tcase_add_test(tc, test_stages_add_since_sums_up_in_its_own_stage);
     tcase_add_test(tc, test_stages_add_since_takes_null);
+    tcase_add_test(tc, test_stages_other_is_the_total_less_every_stage);
+    tcase_add_test(tc, test_stages_other_is_not_below_0);
 }
 
 int main(void)

@@ -9,6 +9,7 @@ START_TEST(test_status_names_are_those_of_the_constants)
     ck_assert_str_eq(status_name(ST_NOT_FOUND), "not_found");
     ck_assert_str_eq(status_name(ST_INVALID), "invalid");
     ck_assert_str_eq(status_name(ST_BUSY), "busy");
+    ck_assert_str_eq(status_name(ST_CLOSED), "closed");
     ck_assert_str_eq(status_name(ST_TIMEOUT), "timeout");
     ck_assert_str_eq(status_name(ST_RETRY), "retry");
     ck_assert_str_eq(status_name(ST_CONSTRAINT), "constraint");
