@@ -94,16 +94,19 @@ struct http_options {
     bool server_timing; /* replies carry Server-Timing: the stages before the reply, in ms */
 };
 
-/* Binds and starts the threads. ST_SYSTEM: not started, and error says why and what to do ("port
- * 8000 is in use: ..."). Does not block. The caller stops it. */
+/* Binds, starts the threads and logs "listening". ST_SYSTEM: not started, and error says why and
+ * what to do ("port 8000 is in use: ..."). Does not block. The caller stops it. */
 enum { HTTP_ERROR_SIZE = 256 };
 MUST_USE enum status http_start(const struct http_options *options, struct http_server **out,
                                 char error[HTTP_ERROR_SIZE]);
 
-/* Drains and stops: new requests get 503 and close, requests in flight are waited for up to
- * drain_ms, then the sockets close. ST_OK: every reply was sent. ST_TIMEOUT: some handler still
- * runs; the server cannot be freed and the caller should _exit(1), or call again. Blocks up to
- * drain_ms + 2 s. */
+/* New requests get 503 and close; requests in flight are waited for, up to drain_ms. ST_OK: every
+ * reply was sent. ST_TIMEOUT: some handler still runs, and that is logged. The server can still be
+ * looked at. Blocks up to drain_ms. */
+MUST_USE enum status http_drain(struct http_server *server);
+
+/* Drains, then closes the sockets and frees the server. ST_TIMEOUT as above: it cannot be freed,
+ * and the caller should _exit(1), or call again. Blocks up to drain_ms + 2 s. */
 MUST_USE enum status http_stop(struct http_server *server);
 
 /* Handlers running now. */

@@ -100,14 +100,9 @@ static int serve(struct dbpool *pool)
     if (http_start(&options, &server, error) != ST_OK) {
         return fail("listen_failed", error);
     }
-    log_event(LOG_INFO, "listening", LOG_TEXT("bind", options.bind),
-              LOG_NUMBER("port", options.port));
-    int signal_number = stop_wait();
-    log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
-              LOG_NUMBER("in_flight", http_in_flight(server)));
+    log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", stop_wait()));
     dbpool_shut(pool);
     if (http_stop(server) != ST_OK) {
-        log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", options.drain_ms));
         _exit(EXIT_FAILURE);
     }
     return EXIT_SUCCESS;

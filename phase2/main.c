@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
 #include "common/config.h"
 #include "common/dbpool.h"
 #include "common/http.h"
@@ -24,8 +23,7 @@
 #include "common/stop.h"
 #include "locks.h"
 #include "orders.h"
-#include "sales.h"
-#include "telemetry.h"
+#include "routes.h"
 
 enum {
     DB_CONNECT_MS = 2000,   /* one attempt to connect */
@@ -73,98 +71,73 @@ static void log_limits(void)
               LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
 }
 
-/* What both listeners have in common. */
-static struct http_options listener(const char *port)
+static void make_parts(struct parts *parts, struct pg_options *database)
 {
-    return (struct http_options){
+    parts->pool = dbpool_new(config_int("DB_POOL"), database);
+    database->statement_timeout_ms = LOCKS_STATEMENT_MS;
+    parts->locks_pool = dbpool_new(1, database);
+    parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
+    parts->metrics = metrics_new();
+    const struct telemetry_options options = {
+        .phase = "2", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
+    parts->telemetry = telemetry_new(parts->metrics, &options);
+    telemetry_watch_pool(parts->telemetry, "all", parts->pool);
+}
+
+static void free_parts(struct parts *parts)
+{
+    telemetry_free(parts->telemetry);
+    metrics_free(parts->metrics);
+    dbpool_free(parts->locks_pool);
+    dbpool_free(parts->pool);
+}
+
+static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
+{
+    struct http_options options = {
         .bind = config_text("BIND"),
-        .port = config_int(port),
+        .port = config_int("ADMIN_PORT"),
+        .threads = ADMIN_THREADS,
         .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
+        .drain_ms = ADMIN_DRAIN_MS,
         .server_timing = true,
     };
+    routes_admin(parts, &options);
+    enum status status = http_start(&options, &parts->admin, error);
+    if (status == ST_OK) {
+        options.port = config_int("PORT");
+        options.threads = config_int("HTTP_THREADS");
+        options.drain_ms = DRAIN_MS;
+        routes_public(parts, &options);
+        status = http_start(&options, &parts->server, error);
+    }
+    return status;
 }
 
-static enum status start_admin(struct admin *admin, struct locks *locks,
-                               struct http_server **server, char error[HTTP_ERROR_SIZE])
+/* Drains both listeners; does not come back if a request will not end. */
+static void stop(struct parts *parts)
 {
-    static struct http_route routes[] = {
-        {.method = "GET", .path = "/metrics", .handler = admin_metrics_get},
-        {.method = "GET", .path = "/debug/pool", .handler = admin_pool_get},
-        {.method = "GET", .path = "/debug/locks", .handler = locks_get},
-    };
-    routes[0].context = routes[1].context = admin;
-    routes[2].context = locks;
-    struct http_options options = listener("ADMIN_PORT");
-    options.threads = ADMIN_THREADS;
-    options.drain_ms = ADMIN_DRAIN_MS;
-    options.routes = routes;
-    options.route_count = sizeof routes / sizeof routes[0];
-    return http_start(&options, server, error);
+    dbpool_shut(parts->pool);
+    bool drained = http_drain(parts->server) == ST_OK; /* the admin listener answers meanwhile */
+    dbpool_shut(parts->locks_pool);
+    if (!drained || http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK) {
+        _exit(EXIT_FAILURE);
+    }
 }
 
-static enum status start_public(struct dbpool *pool, struct telemetry *telemetry,
-                                struct http_server **server, char error[HTTP_ERROR_SIZE])
+/* Serves until a stop signal. Returns the process's exit status. */
+static int serve(struct parts *parts)
 {
-    static struct sales sales;
-    static struct orders orders;
-    static const struct http_route routes[] = {
-        {.method = "GET", .path = "/health", .handler = http_health},
-        {.method = "GET", .path = "/sales/{}", .handler = sales_get, .context = &sales},
-        {.method = "POST",
-         .path = "/orders",
-         .handler = orders_post,
-         .context = &orders,
-         .takes_json = true},
-        {.method = "GET", .path = "/orders/{}", .handler = orders_get, .context = &orders},
-    };
-    sales = (struct sales){pool, config_int("DB_ACQUIRE_MS")};
-    orders = (struct orders){pool, config_int("DB_ACQUIRE_MS"), &inventory_pessimistic};
-    struct http_options options = listener("PORT");
-    options.threads = config_int("HTTP_THREADS");
-    options.drain_ms = DRAIN_MS;
-    options.routes = routes;
-    options.route_count = sizeof routes / sizeof routes[0];
-    options.observer = telemetry_observe;
-    options.observer_context = telemetry;
-    return http_start(&options, server, error);
-}
-
-/* Serves until a stop signal, then drains. Returns the process's exit status. */
-static int serve(struct dbpool *pool, struct dbpool *locks_pool, struct metrics *metrics,
-                 struct telemetry *telemetry)
-{
-    struct admin admin = {metrics, {{"all", pool}}};
-    struct locks locks = {locks_pool, LOCKS_ACQUIRE_MS};
-    struct http_server *admin_server = NULL;
-    struct http_server *server = NULL;
     char error[HTTP_ERROR_SIZE];
     stop_block();
-    if (start_admin(&admin, &locks, &admin_server, error) != ST_OK) {
-        return fail("listen_failed", error);
+    if (start_listeners(parts, error) != ST_OK) {
+        fail("listen_failed", error);
+        exit(EXIT_FAILURE); /* the admin listener may serve already */
     }
-    int exit_status = EXIT_SUCCESS;
-    if (start_public(pool, telemetry, &server, error) == ST_OK) {
-        telemetry_watch_server(telemetry, server);
-        log_event(LOG_INFO, "listening", LOG_TEXT("bind", config_text("BIND")),
-                  LOG_NUMBER("port", config_int("PORT")),
-                  LOG_NUMBER("admin_port", config_int("ADMIN_PORT")));
-        int signal_number = stop_wait();
-        log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", signal_number),
-                  LOG_NUMBER("in_flight", http_in_flight(server)));
-        dbpool_shut(pool);
-        if (http_stop(server) != ST_OK) {
-            log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("drain_ms", DRAIN_MS));
-            _exit(EXIT_FAILURE);
-        }
-    } else {
-        exit_status = fail("listen_failed", error);
-    }
-    dbpool_shut(locks_pool);
-    if (http_stop(admin_server) != ST_OK) {
-        log_event(LOG_WARN, "admin_abandoned", LOG_NUMBER("drain_ms", ADMIN_DRAIN_MS));
-        _exit(exit_status);
-    }
-    return exit_status;
+    telemetry_watch_server(parts->telemetry, parts->server);
+    log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", stop_wait()));
+    stop(parts);
+    return EXIT_SUCCESS;
 }
 
 int main(void)
@@ -188,22 +161,10 @@ int main(void)
     if (dbpool_wait_ready(&database, config_int("DB_WAIT_MS"), &orders_probe, error) != ST_OK) {
         return fail("db_unavailable", error);
     }
-    struct dbpool *pool = dbpool_new(config_int("DB_POOL"), &database);
-    database.statement_timeout_ms = LOCKS_STATEMENT_MS;
-    struct dbpool *locks_pool = dbpool_new(1, &database);
-    struct metrics *metrics = metrics_new();
-    const struct telemetry_options telemetry_options = {
-        .phase = "2",
-        .slow_ms = config_int("LOG_SLOW_MS"),
-        .sample = config_int("LOG_SAMPLE"),
-    };
-    struct telemetry *telemetry = telemetry_new(metrics, &telemetry_options);
-    telemetry_watch_pool(telemetry, "all", pool);
-    int exit_status = serve(pool, locks_pool, metrics, telemetry);
-    telemetry_free(telemetry);
-    metrics_free(metrics);
-    dbpool_free(locks_pool);
-    dbpool_free(pool);
+    struct parts parts = {NULL};
+    make_parts(&parts, &database);
+    int exit_status = serve(&parts);
+    free_parts(&parts);
     log_event(LOG_INFO, "stopped", LOG_NUMBER("exit_status", exit_status));
     return exit_status;
 }

@@ -12,17 +12,17 @@
 
 #include "common/dbpool.h"
 #include "common/http.h"
+#include "common/metrics.h"
 #include "common/queue.h"
 #include "common/status.h"
 
 struct admission; /* opaque; safe from any thread */
 
 struct admission_options {
-    struct dbpool *pool; /* borrowed; at least as many connections as workers */
+    struct dbpool *pool; /* borrowed; as many connections as workers */
     int workers;         /* threads, from 1 */
     int queue_max;       /* jobs in line, from 1 */
-    int64_t deadline_ms; /* a job that is older, counted from its request's start, is dropped */
-    int64_t acquire_timeout_ms; /* a worker's wait for its connection */
+    int64_t deadline_ms; /* a job older than this, from its request's start, is dropped */
 };
 
 /* A job: does its work on pg. Its return and what it writes to job reach who waits. */
@@ -43,17 +43,22 @@ struct admission_stats {
     int64_t done, late, gone;
 };
 
-/* Starts the workers. ST_SYSTEM: no thread to be had. */
-MUST_USE enum status admission_start(const struct admission_options *options,
-                                     struct admission **out);
+/* Starts the workers. Aborts when there is no memory or no thread to be had. */
+struct admission *admission_start(const struct admission_options *options);
 
 /* Puts work(pg, job) in line for the request and waits. Nothing of request or job is used any more
  * when it has returned. Blocks until the job's deadline, or, once a worker has it, as the database
- * does. ADMISSION_DONE: *status is what work returned, or why it got no connection. */
+ * does. ADMISSION_DONE: *status is what work returned, or why there was no connection by the
+ * deadline. */
 enum admission_result admission_run(struct admission *admission, struct http_request *request,
                                     admission_work *work, void *job, enum status *status);
 
 void admission_read_stats(struct admission *admission, struct admission_stats *out);
+
+/* Publishes flashdeal_queue_length, _max, _age_seconds (gauges), flashdeal_queue_refused_total and
+ * flashdeal_admission_total{result="done|late|gone"}. Call at start; admission must outlive the
+ * metrics' last scrape. */
+void admission_publish(struct admission *admission, struct metrics *metrics);
 
 /* Refuses new jobs; those in line are still done. */
 void admission_close(struct admission *admission);

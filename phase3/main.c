@@ -1,0 +1,221 @@
+/* Phase 3, admission control: a bounded queue before a few database workers.
+ *
+ * Starts in this order: settings, database (waited for), pools, workers, telemetry, admin listener,
+ * public listener. Stops in the opposite order, each part after whatever uses it: first the public
+ * listener, because handlers wait for workers; the admin listener answers meanwhile. At a stop,
+ * orders in line are still served; reads that have no connection yet are told so (503).
+ *
+ * The database serves DB_WORKERS orders at a time, however many clients there are; reads have the
+ * pool's other connections to themselves. An order in line holds an HTTP thread, so the queue's
+ * length is bounded by those as well. */
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admission.h"
+#include "common/auth.h"
+#include "common/config.h"
+#include "common/dbpool.h"
+#include "common/http.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/stop.h"
+#include "common/token_bucket.h"
+#include "locks.h"
+#include "orders.h"
+#include "routes.h"
+
+enum {
+    DB_CONNECT_MS = 2000,   /* one attempt to connect */
+    DB_GRACE_MS = 1000,     /* listened this much longer than the database's own time-outs */
+    DRAIN_MS = 8500,        /* requests in flight at a stop; then two listeners close, 2 s each */
+    ADMIN_THREADS = 2,      /* admin connections served at once */
+    ADMIN_DRAIN_MS = 200,   /* its replies at a stop */
+    LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
+    LOCKS_STATEMENT_MS = 1000,
+    SPARE_THREADS = 64,     /* HTTP threads that no order in line may take: reads, refusals */
+    RATE_USERS_MAX = 65536, /* users whose rate is remembered */
+};
+
+static struct config_setting settings[] = {
+    /* name, default, minimum, maximum, unit */
+    CONFIG_SET_INT("PORT", 8003, 1, 65535, "port"),
+    CONFIG_SET_INT("ADMIN_PORT", 9003, 1, 65535, "port"),
+    CONFIG_SET_TEXT(CONFIG_TEXT, "BIND", "127.0.0.1", 1, 64, "address"),
+    CONFIG_SET_TEXT(CONFIG_URI, "DATABASE_URL", "postgresql:///flashdeal", 1, 1024, "URI"),
+    CONFIG_SET_INT("DB_POOL", 8, 2, 256, "connections: the workers', the rest for reads"),
+    CONFIG_SET_INT("DB_WORKERS", 4, 1, 255, "orders in the database at once"),
+    CONFIG_SET_INT("QUEUE_MAX", 128, 1, 4000, "orders in line"),
+    CONFIG_SET_INT("ORDER_DEADLINE_MS", 500, 1, 60000, "ms in line"),
+    CONFIG_SET_INT("RATE_LIMIT", 5, 1, 1000000, "orders per user and second"),
+    CONFIG_SET_TEXT(CONFIG_SECRET, "AUTH_SECRET", NULL, 8, 256, "bytes"),
+    CONFIG_SET_INT("DB_ACQUIRE_MS", 2000, 1, 60000, "ms"),
+    CONFIG_SET_INT("DB_WAIT_MS", 30000, 0, 600000, "ms"),
+    CONFIG_SET_INT("DB_LOCK_MS", 2000, 1, 60000, "ms"),
+    CONFIG_SET_INT("DB_STATEMENT_MS", 5000, 1, 60000, "ms"),
+    CONFIG_SET_INT("HTTP_THREADS", 512, 1, 4096, "threads"),
+    CONFIG_SET_INT("READ_TIMEOUT_MS", 5000, 100, 60000, "ms"),
+    CONFIG_SET_CHOICE("LOG_LEVEL", "info", "debug|info|warn|error"),
+    CONFIG_SET_INT("LOG_SAMPLE", 1, 1, 1000000, "requests for one line; slow ones have theirs"),
+    CONFIG_SET_INT("LOG_SLOW_MS", 500, 1, 60000, "ms"),
+};
+
+static int fail(const char *event, const char *error)
+{
+    log_event(LOG_ERROR, event, LOG_TEXT("error", error));
+    return EXIT_FAILURE;
+}
+
+static void log_limits(void)
+{
+    log_event(LOG_INFO, "limits", LOG_NUMBER("admin_threads", ADMIN_THREADS),
+              LOG_NUMBER("locks_acquire_ms", LOCKS_ACQUIRE_MS),
+              LOG_NUMBER("locks_statement_ms", LOCKS_STATEMENT_MS),
+              LOG_NUMBER("locks_chains", LOCKS_CHAINS_MAX),
+              LOG_NUMBER("locks_waiters", LOCKS_WAITERS_MAX),
+              LOG_NUMBER("metrics_series", METRICS_SERIES_MAX),
+              LOG_NUMBER("spare_threads", SPARE_THREADS), LOG_NUMBER("rate_users", RATE_USERS_MAX),
+              LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),
+              LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
+}
+
+/* Settings that are fine by themselves and not together: what to do about it; NULL: they agree. */
+static const char *disagreement(void)
+{
+    if (config_int("QUEUE_MAX") + config_int("DB_WORKERS") + SPARE_THREADS >
+        config_int("HTTP_THREADS")) {
+        return "QUEUE_MAX + DB_WORKERS + 64 must not be more than HTTP_THREADS: here an order in "
+               "line holds a thread";
+    }
+    return config_int("DB_WORKERS") < config_int("DB_POOL")
+               ? NULL
+               : "DB_WORKERS must be less than DB_POOL: reads need the rest of the connections";
+}
+
+static void make_parts(struct parts *parts, struct pg_options *database)
+{
+    int workers = config_int("DB_WORKERS");
+    parts->orders_pool = dbpool_new(workers, database);
+    parts->reads_pool = dbpool_new(config_int("DB_POOL") - workers, database);
+    database->statement_timeout_ms = LOCKS_STATEMENT_MS;
+    parts->locks_pool = dbpool_new(1, database);
+    parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
+    int64_t rate = config_int("RATE_LIMIT");
+    parts->limiter = token_bucket_new(&(struct token_bucket_options){
+        .per_second = rate, .burst = rate, .keys_max = RATE_USERS_MAX});
+    parts->admission = admission_start(&(struct admission_options){
+        .pool = parts->orders_pool,
+        .workers = workers,
+        .queue_max = config_int("QUEUE_MAX"),
+        .deadline_ms = config_int("ORDER_DEADLINE_MS"),
+    });
+    parts->metrics = metrics_new();
+    const struct telemetry_options options = {
+        .phase = "3", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
+    parts->telemetry = telemetry_new(parts->metrics, &options);
+    telemetry_watch_pool(parts->telemetry, "orders", parts->orders_pool);
+    telemetry_watch_pool(parts->telemetry, "reads", parts->reads_pool);
+    admission_publish(parts->admission, parts->metrics);
+    if (config_text("AUTH_SECRET")) {
+        parts->auth = auth_new(config_text("AUTH_SECRET"));
+    } else {
+        log_event(LOG_WARN, "auth_off",
+                  LOG_TEXT("effect", "AUTH_SECRET is not set: whom an order is for is believed"));
+    }
+}
+
+static void free_parts(struct parts *parts)
+{
+    telemetry_free(parts->telemetry);
+    metrics_free(parts->metrics);
+    admission_close(parts->admission);
+    admission_free(parts->admission);
+    token_bucket_free(parts->limiter);
+    auth_free(parts->auth);
+    dbpool_free(parts->locks_pool);
+    dbpool_free(parts->reads_pool);
+    dbpool_free(parts->orders_pool);
+}
+
+static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
+{
+    struct http_options options = {
+        .bind = config_text("BIND"),
+        .port = config_int("ADMIN_PORT"),
+        .threads = ADMIN_THREADS,
+        .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
+        .drain_ms = ADMIN_DRAIN_MS,
+        .server_timing = true,
+    };
+    routes_admin(parts, &options);
+    enum status status = http_start(&options, &parts->admin, error);
+    if (status == ST_OK) {
+        options.port = config_int("PORT");
+        options.threads = config_int("HTTP_THREADS");
+        options.drain_ms = DRAIN_MS;
+        routes_public(parts, &options);
+        status = http_start(&options, &parts->server, error);
+    }
+    return status;
+}
+
+/* Drains both listeners; does not come back if a request will not end. */
+static void stop(struct parts *parts)
+{
+    dbpool_shut(parts->reads_pool);
+    bool drained = http_drain(parts->server) == ST_OK; /* the admin listener answers meanwhile */
+    dbpool_shut(parts->locks_pool);
+    if (!drained || http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* Serves until a stop signal. Returns the process's exit status. */
+static int serve(struct parts *parts)
+{
+    char error[HTTP_ERROR_SIZE];
+    stop_block();
+    if (start_listeners(parts, error) != ST_OK) {
+        fail("listen_failed", error);
+        exit(EXIT_FAILURE); /* the admin listener may serve already */
+    }
+    telemetry_watch_server(parts->telemetry, parts->server);
+    log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", stop_wait()));
+    stop(parts);
+    return EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* a log whose reader has gone is no reason to end */
+    char error[PG_ERROR_SIZE];
+    if (config_load(settings, sizeof settings / sizeof settings[0], error) != ST_OK) {
+        return fail("config_invalid", error);
+    }
+    if (disagreement()) {
+        return fail("config_invalid", disagreement());
+    }
+    config_log(); /* whatever the level */
+    log_limits();
+    log_set_level(log_level_of(config_text("LOG_LEVEL")));
+    struct pg_options database = {
+        .conninfo = config_text("DATABASE_URL"),
+        .application = "phase3",
+        .connect_timeout_ms = DB_CONNECT_MS,
+        .lock_timeout_ms = config_int("DB_LOCK_MS"),
+        .statement_timeout_ms = config_int("DB_STATEMENT_MS"),
+        .client_grace_ms = DB_GRACE_MS,
+    };
+    if (dbpool_wait_ready(&database, config_int("DB_WAIT_MS"), &orders_probe, error) != ST_OK) {
+        return fail("db_unavailable", error);
+    }
+    struct parts parts = {NULL};
+    make_parts(&parts, &database);
+    int exit_status = serve(&parts);
+    free_parts(&parts);
+    log_event(LOG_INFO, "stopped", LOG_NUMBER("exit_status", exit_status));
+    return exit_status;
+}

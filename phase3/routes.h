@@ -1,0 +1,32 @@
+/* routes: which path of which listener leads where. First used by phase 2.
+ *
+ * With main.c and orders.c the part of the server that knows the leaves. */
+#ifndef ROUTES_H
+#define ROUTES_H
+
+#include "admission.h"
+#include "common/auth.h"
+#include "common/dbpool.h"
+#include "common/http.h"
+#include "common/metrics.h"
+#include "common/token_bucket.h"
+#include "telemetry.h"
+
+/* What start makes and stop frees, in the order in which they are made. */
+struct parts {
+    struct dbpool *orders_pool, *reads_pool, *locks_pool;
+    struct auth *auth; /* NULL: bodies are trusted */
+    struct token_bucket *limiter;
+    struct admission *admission;
+    struct metrics *metrics;
+    struct telemetry *telemetry;
+    int64_t locks_acquire_ms;
+    struct http_server *admin, *server;
+};
+
+/* Fills in what the listeners do not have in common: routes, and who is told of each request. The
+ * handlers' contexts are static: call each once. parts is borrowed. */
+void routes_admin(const struct parts *parts, struct http_options *options);
+void routes_public(const struct parts *parts, struct http_options *options);
+
+#endif
