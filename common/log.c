@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ enum {
     FRAME_LENGTH = 4,  /* ,"": around a field's name */
     QUOTES_LENGTH = 2, /* an empty text */
     NULL_LENGTH = 4,
+    NS_PER_US = 1000,
+    US_PER_MS = 1000,
 };
 
 struct line {
@@ -148,6 +151,11 @@ static void format_value(const struct log_field *field, char out[VALUE_SIZE])
             return;
         }
         break; /* JSON has no NaN and no infinity */
+    case LOG_KIND_MS:
+        snprintf(out, VALUE_SIZE, "%s%lld.%03lld", field->number < 0 ? "-" : "",
+                 llabs(field->number / NS_PER_US) / US_PER_MS,
+                 llabs(field->number / NS_PER_US) % US_PER_MS);
+        return;
     case LOG_KIND_BOOL:
         snprintf(out, VALUE_SIZE, "%s", field->number ? "true" : "false");
         return;

@@ -16,7 +16,7 @@ enum { LOG_LINE_MAX = 4096 };
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_REAL, LOG_KIND_BOOL };
+enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_REAL, LOG_KIND_BOOL, LOG_KIND_MS };
 
 struct log_field {
     const char *name; /* a literal: letters, digits and '_' */
@@ -45,6 +45,13 @@ struct log_field {
     (struct log_field)                                                                             \
     {                                                                                              \
         .name = (name_), .kind = LOG_KIND_BOOL, .number = (value_) ? 1 : 0                         \
+    }
+
+/* A duration in nanoseconds, written in milliseconds with three decimals: 1234567 as 1.234. */
+#define LOG_MS(name_, value_ns_)                                                                   \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .name = (name_), .kind = LOG_KIND_MS, .number = (value_ns_)                                \
     }
 
 /* Writes one line with at least one field. Events name what happened ("listening", "db_lost"), in

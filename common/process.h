@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "common/metrics.h"
+
 struct process_stats {
     double cpu_s;           /* user and system, since the start */
     double start_time_s;    /* unix time */
@@ -19,5 +21,11 @@ struct process_stats {
 /* Reads all of them; what cannot be read is 0. Costs one file for each thread
  * (/proc/self/task/TID/schedstat, proc(5)): about 5 us each. Safe from any thread. */
 void process_read(struct process_stats *out);
+
+/* Publishes all of them under Prometheus' usual names: process_cpu_seconds_total,
+ * process_run_delay_seconds_total, process_start_time_seconds, process_resident_memory_bytes,
+ * process_virtual_memory_bytes, process_open_fds, process_max_fds, process_threads. They are read
+ * once for a scrape, not once for each. */
+void process_publish(struct metrics *metrics);
 
 #endif
