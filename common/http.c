@@ -1,4 +1,4 @@
-/* The listener: civetweb's set-up, a request's way through the checks, and the stop.
+/* The listener: civetweb's set-up, its callbacks, and the stop.
  *
  * Every request goes through begin_request (no URI handlers: one for /orders would also get
  * /ordersXYZ); what civetweb itself refuses goes through http_error. Both count as in flight, and
@@ -15,6 +15,7 @@
 #include <civetweb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,6 @@ enum {
     THREADS_MAX = 4096,
     READ_TIMEOUT_MIN_MS = 100,
     LISTEN_BACKLOG = 1024,
-    DRAINING_RETRY_AFTER_S = 1,
     NUMBER_SIZE = 16,   /* an int as text */
     ADDRESS_SIZE = 128, /* "[address]:port" */
 };
@@ -43,10 +43,6 @@ struct http_server {
     pthread_cond_t idle;  /* in_flight fell to 0 while draining */
 };
 
-static const struct http_refusal no_path = {404, "not_found", "There is nothing at this path.",
-                                            false};
-static const struct http_refusal no_method = {405, "method_not_allowed",
-                                              "This path does not have this method.", false};
 /* ---------------------------------------------------------------------------- requests */
 
 static void enter(struct http_server *server)
@@ -66,113 +62,45 @@ static void leave(struct http_server *server)
 static void open_request(struct http_server *server, struct mg_connection *mg,
                          struct http_request *request, struct http_conn *conn)
 {
+    request->started_ns = clock_now_ns();
+    enter(server);
     conn->mg = mg;
+    conn->options = &server->options;
     conn->draining = &server->draining;
+    conn->route = NULL;
     conn->closes = false;
     conn->is_head = false;
     conn->replied = false;
-    conn->status = 0;
     conn->extra_count = 0;
     conn->extra_used = 0;
-    request->started_ns = clock_now_ns();
     request->stages = (struct stages){0};
+    request->user_id = 0;
     request->param[0] = '\0';
     request->query = "";
     request->body = "";
     request->body_length = 0;
     request->conn = conn;
-    uuid_random(request->id);
+    http_gone_begin(conn);
 }
 
-static void refuse(struct http_request *request, const struct http_refusal *refusal)
-{
-    request->conn->closes = request->conn->closes || refusal->closes;
-    http_problem(request, refusal->status, refusal->code, refusal->detail);
-}
-
-static void refuse_draining(struct http_request *request)
-{
-    request->conn->closes = true;
-    http_problem_retry(request, 503, "overloaded", "The server is stopping.",
-                       DRAINING_RETRY_AFTER_S);
-}
-
-static void call_handler(struct http_request *request, const struct http_route *route)
-{
-    stages_add_since(&request->stages, STAGE_VALIDATION, request->started_ns);
-    route->handler(request, route->context);
-    assert(request->conn->replied);
-}
-
-/* Reads the body and calls the handler; a function of its own, so that requests without a body do
- * not carry the buffer. */
-static void serve_body(struct http_server *server, struct http_request *request,
-                       const struct http_route *route, const struct http_frame *frame)
+/* Before the request stops to count as in flight: whoever observes may be gone after http_stop. */
+static void close_request(struct http_server *server, struct http_request *request)
 {
     struct http_conn *conn = request->conn;
-    char body[HTTP_BODY_MAX + 1];
-    assert(frame->length <= HTTP_BODY_MAX);
-    if (frame->expects_continue && frame->length > 0) {
-        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        mg_write(conn->mg, go_on, strlen(go_on));
+    assert(conn->replied);
+    http_gone_end(conn);
+    if (server->options.observer) {
+        const struct http_result result = {
+            .status = conn->status,
+            .outcome = conn->outcome,
+            .method = conn->route ? conn->route->method : "other",
+            .path = conn->route ? conn->route->path : "other",
+            .total_ns = conn->total_ns,
+            .other_ns = conn->other_ns,
+        };
+        server->options.observer(request, &result, server->options.observer_context);
     }
-    if (http_raw_read_body(conn->mg, body, frame->length, server->options.read_timeout_ms) !=
-        ST_OK) {
-        refuse(request, http_check_error(HTTP_RAW_ERROR_TIMEOUT));
-        return;
-    }
-    conn->closes = !frame->stays_open;
-    body[frame->length] = '\0';
-    request->body = body;
-    request->body_length = frame->length;
-    call_handler(request, route);
-}
-
-static void serve_route(struct http_server *server, struct http_request *request,
-                        const struct mg_request_info *info, const struct http_frame *frame)
-{
-    const char *path = info->local_uri_raw;
-    bool path_known = false;
-    const struct http_route *route =
-        http_route_find(&server->options, info->request_method, path, request->param, &path_known);
-    if (!route) {
-        if (path_known) {
-            http_route_add_allow(request, &server->options, path);
-        }
-        refuse(request, path_known ? &no_method : &no_path);
-        return;
-    }
-    const struct http_refusal *refusal = http_check_body(frame, route->takes_json);
-    if (refusal) {
-        refuse(request, refusal);
-    } else if (route->takes_json) {
-        serve_body(server, request, route, frame);
-    } else {
-        call_handler(request, route);
-    }
-}
-
-static void serve(struct http_server *server, struct http_request *request,
-                  const struct mg_request_info *info)
-{
-    struct http_conn *conn = request->conn;
-    struct http_frame frame;
-    conn->is_head = strcmp(info->request_method, "HEAD") == 0;
-    if (atomic_load(&server->draining)) {
-        refuse_draining(request);
-        return;
-    }
-    const struct http_refusal *refusal = http_check_frame(info, &frame);
-    if (refusal) {
-        refuse(request, refusal);
-        return;
-    }
-    bool has_body = frame.length > 0 || frame.has_transfer;
-    conn->closes = !frame.stays_open || has_body; /* until the body has been read */
-    if (info->query_string) {
-        request->query = info->query_string;
-    }
-    serve_route(server, request, info, &frame);
+    leave(server);
 }
 
 /* --------------------------------------------------------------------- civetweb's callbacks */
@@ -183,11 +111,10 @@ static int on_request(struct mg_connection *mg)
     struct http_server *server = info->user_data;
     struct http_request request;
     struct http_conn conn;
-    enter(server);
     open_request(server, mg, &request, &conn);
-    serve(server, &request, info);
+    http_serve(&request, info);
+    close_request(server, &request);
     http_raw_note_waiting();
-    leave(server);
     return conn.status;
 }
 
@@ -197,22 +124,16 @@ static int on_error(struct mg_connection *mg, int status, const char *message)
     struct http_server *server = mg_get_user_data(mg_get_context(mg));
     struct http_request request;
     struct http_conn conn;
-    enter(server);
     open_request(server, mg, &request, &conn);
-    if (atomic_load(&server->draining)) {
-        refuse_draining(&request);
-    } else {
-        int timeout_ms = server->options.read_timeout_ms;
-        refuse(&request, http_check_error(http_raw_classify(status, message, timeout_ms)));
-    }
-    leave(server);
+    http_serve_error(&request, http_raw_classify(status, message, server->options.read_timeout_ms));
+    close_request(server, &request);
     return 0; /* handled */
 }
 
 static int on_connection(const struct mg_connection *mg, void **data)
 {
     (void)mg;
-    (void)data;
+    *data = (void *)(intptr_t)HTTP_SOCKET_UNSOUGHT;
     http_raw_note_waiting();
     return 0;
 }
@@ -226,11 +147,13 @@ static int on_log(const struct mg_connection *mg, const char *message)
 
 /* ----------------------------------------------------------------------------- start and stop */
 
-static void log_limits(const struct http_options *options)
+/* That it listens, and within which limits. */
+static void log_listening(const struct http_options *options)
 {
-    log_event(LOG_INFO, "http_limits", LOG_NUMBER("port", options->port),
-              LOG_NUMBER("connections", options->threads), LOG_NUMBER("body_bytes", HTTP_BODY_MAX),
-              LOG_NUMBER("uri_bytes", HTTP_URI_MAX), LOG_NUMBER("headers", HTTP_HEADERS_MAX),
+    log_event(LOG_INFO, "listening", LOG_TEXT("bind", options->bind),
+              LOG_NUMBER("port", options->port), LOG_NUMBER("connections", options->threads),
+              LOG_NUMBER("body_bytes", HTTP_BODY_MAX), LOG_NUMBER("uri_bytes", HTTP_URI_MAX),
+              LOG_NUMBER("headers", HTTP_HEADERS_MAX),
               LOG_NUMBER("header_bytes", HTTP_HEADER_BYTES_MAX),
               LOG_NUMBER("drain_ms", options->drain_ms));
 }
@@ -325,7 +248,7 @@ enum status http_start(const struct http_options *options, struct http_server **
         return ST_SYSTEM;
     }
     http_listen_bound_writes(options->port, options->read_timeout_ms);
-    log_limits(options);
+    log_listening(options);
     *out = server;
     return ST_OK;
 }
@@ -342,10 +265,24 @@ static bool wait_idle(struct http_server *server)
     return atomic_load(&server->in_flight) == 0;
 }
 
+enum status http_drain(struct http_server *server)
+{
+    if (!atomic_exchange(&server->draining, true)) {
+        log_event(LOG_INFO, "draining", LOG_NUMBER("port", server->options.port),
+                  LOG_NUMBER("in_flight", atomic_load(&server->in_flight)));
+    }
+    if (wait_idle(server)) {
+        return ST_OK;
+    }
+    log_event(LOG_ERROR, "requests_abandoned", LOG_NUMBER("port", server->options.port),
+              LOG_NUMBER("in_flight", atomic_load(&server->in_flight)),
+              LOG_NUMBER("drain_ms", server->options.drain_ms));
+    return ST_TIMEOUT;
+}
+
 enum status http_stop(struct http_server *server)
 {
-    atomic_store(&server->draining, true);
-    if (!wait_idle(server)) {
+    if (http_drain(server) != ST_OK) {
         return ST_TIMEOUT;
     }
     mg_stop(server->civetweb);

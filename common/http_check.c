@@ -64,7 +64,7 @@ static bool only_keep_alive(const char *value)
 /* Parses 1*DIGIT; a value too large for size_t becomes SIZE_MAX. */
 static bool parse_length(const char *text, size_t *out)
 {
-    size_t digits = trimmed_length(text, strlen(text));
+    size_t digits = strlen(text);
     size_t value = 0;
     for (size_t i = 0; i < digits; i++) {
         if (text[i] < '0' || text[i] > '9') {
@@ -75,6 +75,20 @@ static bool parse_length(const char *text, size_t *out)
     }
     *out = value;
     return digits > 0;
+}
+
+static void note_identity(const struct mg_header *field, struct http_frame *frame)
+{
+    if (strcasecmp(field->name, "Authorization") == 0) {
+        frame->authorizations++;
+        frame->authorization = field->value;
+    } else if (strcasecmp(field->name, "X-Request-Id") == 0) {
+        frame->request_ids++;
+        frame->request_id = field->value;
+    } else if (strcasecmp(field->name, "traceparent") == 0) {
+        frame->traces++;
+        frame->traceparent = field->value;
+    }
 }
 
 static void note_field(const struct mg_header *field, struct http_frame *frame)
@@ -97,6 +111,8 @@ static void note_field(const struct mg_header *field, struct http_frame *frame)
         bool stays = only_keep_alive(field->value);
         frame->stays_open = stays && (frame->stays_open || !frame->has_connection);
         frame->has_connection = true;
+    } else {
+        note_identity(field, frame);
     }
 }
 
@@ -139,7 +155,7 @@ static bool target_fits_host(const struct mg_request_info *info)
         return false;
     }
     authority += strlen("//");
-    size_t length = trimmed_length(host, strlen(host));
+    size_t length = strlen(host);
     return strncasecmp(authority, host, length) == 0 && authority + length == info->local_uri_raw;
 }
 

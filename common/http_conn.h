@@ -1,7 +1,8 @@
 /* http_conn: what the parts of the listener share; nobody else includes it. First used by phase 0.
  *
- * http.c runs the server and leads a request through the checks, http_check.c judges its framing
- * and length, http_route.c finds its route and reads its query, http_reply.c writes the reply;
+ * http.c runs the server, http_serve.c leads a request through the checks: http_check.c judges its
+ * framing and length, http_identity.c names it and its user, http_route.c finds its route and reads
+ * its query. http_reply.c writes the reply, http_gone.c says whether somebody still waits for it,
  * http_listen.c sees to address and limits. */
 #ifndef FLASHDEAL_HTTP_CONN_H
 #define FLASHDEAL_HTTP_CONN_H
@@ -19,14 +20,26 @@ struct mg_request_info;
 /* All headers added to one reply, each with its name, ": " and CRLF. */
 enum { HTTP_EXTRA_BYTES_MAX = 2048 };
 
+/* What is known of a connection's socket: its descriptor + 1, or one of these. */
+enum {
+    HTTP_SOCKET_UNSOUGHT = 0, /* what a new connection begins with */
+    HTTP_SOCKET_NONE = -1,    /* it was looked for, and cannot be told */
+};
+
 /* One reply in the making; lives beside its request. */
 struct http_conn {
     struct mg_connection *mg;
+    const struct http_options *options;
     const atomic_bool *draining; /* read when the reply is written: a stop closes the connection */
-    bool closes;                 /* the connection ends with this reply */
-    bool is_head;                /* the reply has no body */
+    const struct http_route *route; /* NULL: none was found */
+    atomic_int socket;              /* the client's; see HTTP_SOCKET_UNSOUGHT */
+    bool closes;                    /* the connection ends with this reply */
+    bool is_head;                   /* the reply has no body */
     bool replied;
-    int status; /* of the reply */
+    int status;          /* of the reply */
+    const char *outcome; /* of the reply: a problem's code, or "ok" */
+    int64_t total_ns;    /* from the request's start to the end of its reply */
+    int64_t other_ns;    /* of it, what no stage had when the reply was written */
     int extra_count;
     size_t extra_used;
     char extra[HTTP_EXTRA_BYTES_MAX]; /* extra_used bytes of whole header lines */
@@ -44,10 +57,14 @@ struct http_refusal {
 struct http_frame {
     const char *content_length; /* NULL: not given */
     const char *content_type;   /* NULL: not given */
+    const char *authorization;  /* the last of them; NULL: not given */
+    const char *request_id;     /* X-Request-Id, likewise */
+    const char *traceparent;    /* likewise */
     size_t length;              /* of the body; SIZE_MAX: more than that */
     int hosts, lengths, types;  /* how many of these fields */
-    bool has_encoding;          /* Content-Encoding */
-    bool has_transfer;          /* Transfer-Encoding */
+    int authorizations, request_ids, traces;
+    bool has_encoding; /* Content-Encoding */
+    bool has_transfer; /* Transfer-Encoding */
     bool has_connection;
     bool stays_open; /* as far as the client wishes */
     bool expects_continue;
@@ -66,6 +83,16 @@ void http_listen_bound_writes(int port, int timeout_ms);
 const struct http_refusal *http_check_frame(const struct mg_request_info *info,
                                             struct http_frame *frame);
 
+/* Gives the request an id and a trace of its own making. */
+void http_identity_make(struct http_request *request);
+
+/* The caller's id and trace where frame has them, else as http_identity_make. */
+void http_identity_read(struct http_request *request, const struct http_frame *frame);
+
+/* Whether the request's token proves a user, who is then the request's. */
+bool http_identity_prove(struct http_request *request, struct auth *auth,
+                         const struct http_frame *frame);
+
 /* Content-Type, Content-Encoding and length against what the route takes. NULL: all is well. */
 const struct http_refusal *http_check_body(const struct http_frame *frame, bool takes_json);
 
@@ -77,6 +104,17 @@ const struct http_refusal *http_check_error(enum http_raw_error error);
 const struct http_route *http_route_find(const struct http_options *options, const char *method,
                                          const char *path, char param[HTTP_PARAM_SIZE],
                                          bool *path_known);
+
+/* Leads a request through the checks to its handler; a reply has been written when it returns. */
+void http_serve(struct http_request *request, const struct mg_request_info *info);
+
+/* Replies to a request that civetweb gave up on: nothing of its head is believed. */
+void http_serve_error(struct http_request *request, enum http_raw_error error);
+
+/* Around a request, on its thread: takes what is known of the connection's socket from civetweb and
+ * gives it back. */
+void http_gone_begin(struct http_conn *conn);
+void http_gone_end(struct http_conn *conn);
 
 /* Adds Allow: the methods that path has. */
 void http_route_add_allow(struct http_request *request, const struct http_options *options,

@@ -95,6 +95,15 @@ static bool field_is_exact(const struct mg_header *field, const char *line, cons
     return field->name == line && is_token(field->name);
 }
 
+/* RFC 9110 5.5: blanks around a value are no part of it; civetweb leaves those at its end. */
+static void trim(const char *value, const char *end)
+{
+    char *last = (char *)(uintptr_t)end;
+    while (last > value && (last[-1] == ' ' || last[-1] == '\t')) {
+        *--last = '\0';
+    }
+}
+
 /* After the last line's CR and LF comes the empty line; its LF was overwritten by civetweb. The CR
  * is erased, so that it does not complete a later request that ends in bare line feeds two bytes
  * earlier. */
@@ -118,6 +127,7 @@ enum http_raw_form http_raw_check(const struct mg_request_info *info)
         if (!field_is_exact(&info->http_headers[i], end + 2, &end)) {
             return HTTP_RAW_MALFORMED;
         }
+        trim(info->http_headers[i].value, end);
     }
     if (info->num_headers > HTTP_HEADERS_MAX) {
         return HTTP_RAW_HEADERS_MANY;

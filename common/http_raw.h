@@ -47,8 +47,9 @@ int http_raw_timeout_ms(int read_timeout_ms);
 void http_raw_note_waiting(void);
 
 /* Holds the bytes in civetweb's buffer against the grammar, once: it erases the mark that it looks
- * for at the end, so that the next request cannot be taken for this one. Call in begin_request,
- * before any field of info is believed. Does not block; O(header bytes). */
+ * for at the end, so that the next request cannot be taken for this one, and the blanks at the end
+ * of values. Call in begin_request, before any field of info is believed. Does not block; O(header
+ * bytes). */
 enum http_raw_form http_raw_check(const struct mg_request_info *info);
 
 /* Tells why civetweb called http_error with this status and message; read_timeout_ms is the

@@ -19,8 +19,18 @@
 enum {
     REPLY_BYTES = 8192,   /* head and, if it fits, body */
     PROBLEM_BYTES = 1024, /* type, title, status, code, detail, request_id */
+    TIMING_BYTES = 256,   /* the field Server-Timing: every stage, at TIMING_MAX_MS */
     DATE_SIZE = 80,       /* "Sun, 06 Nov 1994 08:49:37 GMT", and room for any int in it */
 };
+
+/* A longer time is written as this one: the field's length has a bound. */
+#define TIMING_MAX_MS 9999999.999
+
+static double shown_ms(int64_t spent_ns)
+{
+    double ms = (double)spent_ns / (double)CLOCK_NS_PER_MS;
+    return ms < TIMING_MAX_MS ? ms : TIMING_MAX_MS;
+}
 
 /* RFC 9110 15. */
 static const char *phrase_of(int status)
@@ -84,6 +94,7 @@ static const char *date_now(void)
 void http_add_header(struct http_request *request, const char *name, const char *format, ...)
 {
     struct http_conn *conn = request->conn;
+    int64_t since_ns = clock_now_ns();
     char *line = conn->extra + conn->extra_used;
     size_t room = sizeof conn->extra - conn->extra_used;
     assert(!conn->replied && conn->extra_count < HTTP_REPLY_HEADERS_MAX);
@@ -100,6 +111,23 @@ void http_add_header(struct http_request *request, const char *name, const char 
     memcpy(line + used, "\r\n", sizeof "\r\n");
     conn->extra_used += used + strlen("\r\n");
     conn->extra_count++;
+    stages_add_since(&request->stages, STAGE_REPLY, since_ns);
+}
+
+/* The field Server-Timing (W3C, "Server Timing" 3.1): milliseconds of each stage before the reply
+ * and of all the time until now. */
+static void write_timing(const struct http_request *request, char out[TIMING_BYTES])
+{
+    const struct stages *stages = &request->stages;
+    size_t used = (size_t)snprintf(out, TIMING_BYTES, "Server-Timing: ");
+    for (enum stage stage = 0; stage < STAGE_REPLY; stage++) {
+        if (stages->spent_ns[stage] > 0) {
+            used += (size_t)snprintf(out + used, TIMING_BYTES - used, "%s;dur=%.3f, ",
+                                     stages_name(stage), shown_ms(stages->spent_ns[stage]));
+        }
+    }
+    snprintf(out + used, TIMING_BYTES - used, "total;dur=%.3f\r\n",
+             shown_ms(clock_now_ns() - request->started_ns));
 }
 
 /* Writes the head to out; returns its length. A reply to HEAD has no body and announces none. */
@@ -107,9 +135,12 @@ static size_t write_head(const struct http_request *request, int status, const c
                          size_t body_length, char out[REPLY_BYTES])
 {
     const struct http_conn *conn = request->conn;
-    char length[48] = "";
+    char length[48] = "", timing[TIMING_BYTES] = "";
     if (!conn->is_head) {
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", body_length);
+    }
+    if (conn->options->server_timing) {
+        write_timing(request, timing);
     }
     int bytes = snprintf(out, REPLY_BYTES,
                          "HTTP/1.1 %d %s\r\n"
@@ -119,18 +150,19 @@ static size_t write_head(const struct http_request *request, int status, const c
                          "Connection: %s\r\n"
                          "Cache-Control: no-store\r\n"
                          "X-Request-Id: %s\r\n"
-                         "%.*s\r\n",
+                         "%s%.*s\r\n",
                          status, phrase_of(status), date_now(), type, length,
-                         conn->closes ? "close" : "keep-alive", request->id, (int)conn->extra_used,
-                         conn->extra);
+                         conn->closes ? "close" : "keep-alive", request->id, timing,
+                         (int)conn->extra_used, conn->extra);
     assert(bytes > 0 && bytes < REPLY_BYTES);
     return (size_t)bytes;
 }
 
-static void send_reply(struct http_request *request, int status, const char *type, const char *body)
+/* From since_ns on the time belongs to the reply; its end is the end of the request's. */
+static void send_reply(struct http_request *request, int status, const char *type, const char *body,
+                       int64_t since_ns)
 {
     struct http_conn *conn = request->conn;
-    int64_t since_ns = clock_now_ns();
     assert(!conn->replied);
     conn->replied = true;
     conn->status = status;
@@ -150,17 +182,22 @@ static void send_reply(struct http_request *request, int status, const char *typ
         mg_write(conn->mg, out, used);
         mg_write(conn->mg, body, to_send);
     }
-    stages_add_since(&request->stages, STAGE_REPLY, since_ns);
+    int64_t ended_ns = clock_now_ns();
+    request->stages.spent_ns[STAGE_REPLY] += ended_ns - since_ns;
+    conn->total_ns = ended_ns - request->started_ns;
+    conn->other_ns = stages_other_ns(&request->stages, conn->total_ns);
 }
 
 void http_reply(struct http_request *request, int status, const char *json)
 {
-    send_reply(request, status, "application/json", json);
+    http_reply_text(request, status, "application/json", json);
 }
 
 void http_reply_text(struct http_request *request, int status, const char *type, const char *body)
 {
-    send_reply(request, status, type, body);
+    int64_t since_ns = clock_now_ns();
+    request->conn->outcome = "ok";
+    send_reply(request, status, type, body, since_ns);
 }
 
 void http_health(struct http_request *request, void *context)
@@ -172,12 +209,14 @@ void http_health(struct http_request *request, void *context)
 void http_problem(struct http_request *request, int status, const char *code, const char *detail)
 {
     char json[PROBLEM_BYTES];
+    int64_t since_ns = clock_now_ns();
     int bytes = snprintf(json, sizeof json,
                          "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
                          "\"code\":\"%s\",\"detail\":\"%s\",\"request_id\":\"%s\"}",
                          phrase_of(status), status, code, detail, request->id);
     assert(bytes > 0 && (size_t)bytes < sizeof json);
-    send_reply(request, status, "application/problem+json", json);
+    request->conn->outcome = code;
+    send_reply(request, status, "application/problem+json", json, since_ns);
 }
 
 void http_problem_retry(struct http_request *request, int status, const char *code,

@@ -137,15 +137,15 @@ static inline enum status server_try_start(int port, int threads, int read_timeo
                                            struct http_server **out, char error[HTTP_ERROR_SIZE])
 {
     static const struct http_route routes[] = {
-        {"GET", "/health", health_get, NULL, false},
-        {"GET", "/things/{}", thing_get, NULL, false},
-        {"POST", "/things", thing_post, NULL, true},
-        {"GET", "/slow", slow_get, NULL, false},
-        {"GET", "/big", big_get, NULL, false},
-        {"GET", "/decorated", decorated_get, NULL, false},
-        {"GET", "/busy", busy_get, NULL, false},
-        {"GET", "/both", health_get, NULL, false},
-        {"POST", "/both", thing_post, NULL, true},
+        {"GET", "/health", health_get, NULL, false, false},
+        {"GET", "/things/{}", thing_get, NULL, false, false},
+        {"POST", "/things", thing_post, NULL, true, false},
+        {"GET", "/slow", slow_get, NULL, false, false},
+        {"GET", "/big", big_get, NULL, false, false},
+        {"GET", "/decorated", decorated_get, NULL, false, false},
+        {"GET", "/busy", busy_get, NULL, false, false},
+        {"GET", "/both", health_get, NULL, false, false},
+        {"POST", "/both", thing_post, NULL, true, false},
     };
     const struct http_options options = {
         .bind = "127.0.0.1",

@@ -47,8 +47,8 @@ static void json_post(struct http_request *request, void *context)
 static bool start(void)
 {
     static const struct http_route routes[] = {
-        {"GET", "/fault/{}", fault_get, NULL, false},
-        {"POST", "/json", json_post, NULL, true},
+        {"GET", "/fault/{}", fault_get, NULL, false, false},
+        {"POST", "/json", json_post, NULL, true, false},
     };
     const struct http_options options = {
         .bind = "127.0.0.1",
@@ -76,11 +76,12 @@ struct fault {
 };
 
 static const struct fault faults[] = {
-    {ST_BUSY, 503, "overloaded"},           {ST_TIMEOUT, 503, "overloaded"},
-    {ST_RETRY, 503, "overloaded"},          {ST_UNKNOWN, 503, "outcome_unknown"},
-    {ST_NOT_FOUND, 500, "internal_error"},  {ST_INVALID, 500, "internal_error"},
-    {ST_CONSTRAINT, 500, "internal_error"}, {ST_SCHEMA, 500, "internal_error"},
-    {ST_DB, 500, "internal_error"},         {ST_SYSTEM, 500, "internal_error"},
+    {ST_BUSY, 503, "overloaded"},         {ST_CLOSED, 503, "overloaded"},
+    {ST_TIMEOUT, 503, "overloaded"},      {ST_RETRY, 503, "overloaded"},
+    {ST_UNKNOWN, 503, "outcome_unknown"}, {ST_NOT_FOUND, 500, "internal_error"},
+    {ST_INVALID, 500, "internal_error"},  {ST_CONSTRAINT, 500, "internal_error"},
+    {ST_SCHEMA, 500, "internal_error"},   {ST_DB, 500, "internal_error"},
+    {ST_SYSTEM, 500, "internal_error"},
 };
 enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };
 
