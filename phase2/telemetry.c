@@ -15,7 +15,6 @@
 #include "telemetry.h"
 
 #include <assert.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -62,7 +61,6 @@ struct telemetry {
     /* Guarded by lock: */
     int kind_count;
     bool is_full_logged;
-    struct http_server *server;
 };
 
 /* ------------------------------------------------------------------------------------ requests */
@@ -210,25 +208,15 @@ void telemetry_watch_pool(struct telemetry *telemetry, const char *name, struct 
     dbpool_publish(pool, name, telemetry->metrics);
 }
 
-static double read_in_flight(void *context)
+static double read_in_flight(void *server)
 {
-    struct telemetry *telemetry = context;
-    pthread_mutex_lock(&telemetry->lock);
-    double count = NAN;
-    if (telemetry->server) {
-        count = http_in_flight(telemetry->server);
-    }
-    pthread_mutex_unlock(&telemetry->lock);
-    return count;
+    return http_in_flight(server);
 }
 
 void telemetry_watch_server(struct telemetry *telemetry, struct http_server *server)
 {
-    pthread_mutex_lock(&telemetry->lock);
-    telemetry->server = server;
-    pthread_mutex_unlock(&telemetry->lock);
     metrics_gauge(telemetry->metrics, "flashdeal_http_requests_in_flight",
-                  "Requests that are being served.", "", read_in_flight, telemetry);
+                  "Requests that are being served.", "", read_in_flight, server);
 }
 
 static double read_uptime(void *context)

@@ -35,8 +35,7 @@ struct telemetry *telemetry_new(struct metrics *metrics, const struct telemetry_
  * outlive the metrics' last scrape. Call at start. */
 void telemetry_watch_pool(struct telemetry *telemetry, const char *name, struct dbpool *pool);
 
-/* Publishes flashdeal_http_requests_in_flight of server. NULL: no longer, and the value is NaN; call
- * it before the server is stopped, which frees it, while somebody may still scrape. */
+/* Publishes flashdeal_http_requests_in_flight of server, likewise. */
 void telemetry_watch_server(struct telemetry *telemetry, struct http_server *server);
 
 /* The http_observer of the public listener; context is a struct telemetry. */
