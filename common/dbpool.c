@@ -343,7 +343,6 @@ struct dbpool *dbpool_new(int size, const struct pg_options *options)
     pool->options = *options;
     pool->idle = xcalloc((size_t)size, sizeof(struct pg *));
     pthread_mutex_init(&pool->lock, NULL);
-    dbpool_backoff_init(&pool->delay);
     return pool;
 }
 

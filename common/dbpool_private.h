@@ -1,5 +1,5 @@
-/* dbpool_private: the backoff that the pool and the wait at start share; nobody else includes it.
- * First used by phase 0.
+/* dbpool_private: the backoff that the pool and the wait at start share; only they and their test
+ * include it. First used by phase 0.
  *
  * Rounds: attempts that run at the same time and fail together are one failure, so the delay
  * doubles once for all of them. While the delay is not 0 whoever attempts claims the next slot of
@@ -9,15 +9,13 @@
 
 #include <stdint.h>
 
+/* All zero to begin with. */
 struct dbpool_backoff {
     int64_t delay_ms; /* 0: the last attempt succeeded, or there was none */
     int64_t next_ns;  /* no attempt before this */
     uint64_t round;   /* failures since it was made */
     int failures;     /* of them, since the last success */
-    uint64_t random;  /* state of the jitter's generator */
 };
-
-void dbpool_backoff_init(struct dbpool_backoff *backoff);
 
 /* An attempt starts now. */
 void dbpool_backoff_claim(struct dbpool_backoff *backoff, int64_t now_ns);

@@ -15,27 +15,14 @@
 #include "common/clock.h"
 #include "common/dbpool_private.h"
 #include "common/log.h"
+#include "common/random.h"
 
 /* ------------------------------------------------------------------------------------ backoff */
 
-/* xorshift64: for jitter, not for secrets. Source: Marsaglia, Xorshift RNGs, 2003. */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-static int64_t jittered_ns(struct dbpool_backoff *backoff)
+static int64_t jittered_ns(const struct dbpool_backoff *backoff)
 {
     int64_t half_ns = backoff->delay_ms * CLOCK_NS_PER_MS / 2;
-    return half_ns + (int64_t)(next_random(&backoff->random) % (uint64_t)(half_ns + 1));
-}
-
-void dbpool_backoff_init(struct dbpool_backoff *backoff)
-{
-    *backoff = (struct dbpool_backoff){.random = (uint64_t)clock_now_ns() | 1};
+    return half_ns + (int64_t)random_below((uint64_t)half_ns + 1);
 }
 
 void dbpool_backoff_claim(struct dbpool_backoff *backoff, int64_t now_ns)
@@ -138,8 +125,7 @@ enum status dbpool_wait_ready(const struct pg_options *options, int64_t wait_ms,
     int64_t started_ns = clock_now_ns();
     int64_t deadline_ns = clock_deadline_ns(wait_ms);
     int64_t logged_ns = 0;
-    struct dbpool_backoff backoff;
-    dbpool_backoff_init(&backoff);
+    struct dbpool_backoff backoff = {0};
     for (;;) {
         enum status status = attempt(options, probe, error);
         int64_t now_ns = clock_now_ns();

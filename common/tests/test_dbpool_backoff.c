@@ -2,6 +2,7 @@
  * database, and the line of those who wait meanwhile. */
 #include "common/dbpool.h"
 
+#include "common/dbpool_private.h"
 #include "common/log.h"
 #include "common/tests/dbpool_fixture.h"
 #include "common/tests/harness.h"
@@ -12,6 +13,7 @@ enum {
     OUTAGE_MS = 1500,
     SHORT_ATTEMPTS = 4, /* of DBPOOL_CONNECT_MIN_MS each */
     REFUSALS = 5,
+    JITTERS = 1000,
     SHORT_MS = 150, /* a wait that a test sees through to its end */
 };
 
@@ -55,6 +57,24 @@ static void refuse_for_good(int attempts)
         fixture_nap();
     }
 }
+
+/* From half of the delay to the whole, and not all at one end: of 1000, each half of that range
+ * gets at least 400 but once in 10^9 runs. */
+START_TEST(test_delay_is_jittered_between_its_half_and_the_whole)
+{
+    const int64_t delay_ns = DBPOOL_BACKOFF_MIN_MS * CLOCK_NS_PER_MS;
+    int early = 0;
+    for (int i = 0; i < JITTERS; i++) {
+        struct dbpool_backoff backoff = {0};
+        dbpool_backoff_fail(&backoff, backoff.round, 0);
+        ck_assert_int_ge(backoff.next_ns, delay_ns / 2);
+        ck_assert_int_le(backoff.next_ns, delay_ns);
+        early += backoff.next_ns < delay_ns / 4 * 3;
+    }
+    ck_assert_int_ge(early, JITTERS * 2 / 5);
+    ck_assert_int_le(early, JITTERS * 3 / 5);
+}
+END_TEST
 
 START_TEST(test_attempts_are_spaced_while_the_database_refuses)
 {
@@ -254,6 +274,7 @@ static void add_tests(TCase *tc)
 {
     log_set_level(LOG_ERROR); /* outages are what is tested */
     tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, test_delay_is_jittered_between_its_half_and_the_whole);
     tcase_add_test(tc, test_attempts_are_spaced_while_the_database_refuses);
     tcase_add_test(tc, test_callers_are_served_when_the_database_comes_back);
     tcase_add_test(tc, test_refusal_for_good_is_told_to_everybody_at_once);
