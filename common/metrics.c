@@ -176,9 +176,10 @@ static struct metrics_series *make_series(const struct wanted *wanted)
     return series;
 }
 
-/* Publishes a new series, and with the first one of a name its family. */
+/* Publishes a new series at slot or, with the first one of a name, its family at link. */
 static struct metrics_series *add_locked(struct metrics *metrics,
                                          struct metrics_family *_Atomic *link,
+                                         struct metrics_series *_Atomic *slot,
                                          const struct wanted *wanted)
 {
     if (metrics->series_count == METRICS_SERIES_MAX) {
@@ -187,12 +188,11 @@ static struct metrics_series *add_locked(struct metrics *metrics,
     }
     metrics->series_count++;
     struct metrics_series *series = make_series(wanted);
-    struct metrics_family *family = metrics_family_at(link);
-    if (family) {
-        atomic_store_explicit(series_link(family, wanted->labels), series, memory_order_release);
+    if (slot) {
+        atomic_store_explicit(slot, series, memory_order_release);
         return series;
     }
-    family = xcalloc(1, sizeof *family);
+    struct metrics_family *family = xcalloc(1, sizeof *family);
     family->kind = wanted->kind;
     family->name = wanted->name;
     family->help = wanted->help;
@@ -206,16 +206,18 @@ static struct metrics_series *find_or_add(struct metrics *metrics, const struct 
     assert(is_name(wanted->name, wanted->kind) && strcmp(wanted->name, METRICS_REFUSED_NAME) != 0);
     assert(!strpbrk(wanted->help, "\\\r\n"));
     assert(strlen(wanted->labels) < METRICS_LABELS_MAX && are_labels(wanted->labels));
+    struct metrics_series *_Atomic *slot = NULL;
+    struct metrics_series *series = NULL;
     pthread_mutex_lock(&metrics->lock);
     struct metrics_family *_Atomic *link = family_link(metrics, wanted->name);
     struct metrics_family *family = metrics_family_at(link);
-    struct metrics_series *series = NULL;
     if (family) {
         assert(family->kind == wanted->kind && strcmp(family->help, wanted->help) == 0);
-        series = metrics_series_at(series_link(family, wanted->labels));
+        slot = series_link(family, wanted->labels);
+        series = metrics_series_at(slot);
     }
     if (!series) {
-        series = add_locked(metrics, link, wanted);
+        series = add_locked(metrics, link, slot, wanted);
     }
     pthread_mutex_unlock(&metrics->lock);
     return series;

@@ -126,9 +126,8 @@ static int64_t thread_run_delay_ns(int directory, const char *tid)
     if (!read_file(directory, path, text)) {
         return 0;
     }
-    char *delay = NULL;
-    strtoll(text, &delay, 10);
-    return strtoll(delay, NULL, 10);
+    const char *delay = strchr(text, ' ');
+    return delay ? strtoll(delay, NULL, 10) : 0;
 }
 
 static int64_t sum_run_delay_ns(void)
