@@ -131,6 +131,7 @@ endif
 
 LOADGEN := $(B)/loadgen
 AUDIT := $(B)/audit
+REPORT := $(B)/report
 # The response parser: llhttp where the distribution has it, else its predecessor http_parser.
 ifneq ($(call pkg,--libs,libllhttp),)
 PARSER_CFLAGS := -DHAVE_LLHTTP $(call pkg,--cflags,libllhttp)
@@ -149,6 +150,10 @@ $(LOADGEN): $(patsubst %.c,$(B)/%.o,$(wildcard harness/loadgen/*.c)) $(LIB)
 $(AUDIT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/audit/*.c)) $(LIB)
 	$(call note,link,$@)
 	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libpq libcjson) -lpthread -lm -o $@
+
+$(REPORT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/report/*.c)) $(LIB)
+	$(call note,link,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(call pkg,--libs,libcjson) -lcrypto -lm -o $@
 
 # ------------------------------------------------------------------------------------- tests
 
@@ -189,7 +194,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 # ----------------------------------------------------------------------------------- targets
 # The lines that begin with "#: " are what `make help` prints, in this order.
 
-.PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures \
+.PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures matrix \
 	check check-quick check-all lint format clean tests tools print-phases print-cflags
 
 #: First
@@ -219,7 +224,8 @@ $(addprefix phase,$(PHASES)): phase%: $(B)/phase%/server
 phase%:
 	@echo "There is no phase $*: this checkout has $(addprefix phase,$(PHASES))." >&2; exit 1
 
-tools: $(if $(wildcard harness/loadgen/*.c),$(LOADGEN)) $(if $(wildcard harness/audit/*.c),$(AUDIT))
+tools: $(if $(wildcard harness/loadgen/*.c),$(LOADGEN)) $(if $(wildcard harness/audit/*.c),$(AUDIT)) \
+	$(if $(wildcard harness/report/*.c),$(REPORT))
 
 all: $(foreach n,$(PHASES),$(B)/phase$(n)/server) tools
 
@@ -231,7 +237,7 @@ server:
 	@echo "Which one? make server DIR=work/phase1 (make mine-1 makes that copy)" >&2; exit 64
 endif
 
-tests: $(UNIT_TESTS) $(HARNESS_TESTS) $(if $(wildcard harness/contract/*.c),$(CONTRACT))
+tests: $(UNIT_TESTS) $(HARNESS_TESTS) $(REPORT) $(if $(wildcard harness/contract/*.c),$(CONTRACT))
 
 #:
 #: Look (1 stands for any phase)
@@ -241,6 +247,7 @@ tests: $(UNIT_TESTS) $(HARNESS_TESTS) $(if $(wildcard harness/contract/*.c),$(CO
 #:   make diffstat-1         the same in numbers
 #:   make mine-1             a copy of your own, links resolved, in work/phase1
 #:   make failures           the failure modes, and the script that shows each
+#:   make matrix             every failure mode x every phase, measured (ONLY=overload, FAST=1)
 run-%:
 	@exec harness/run.sh $*
 
@@ -258,6 +265,10 @@ mine-%:
 
 failures:
 	@harness/failures.sh
+
+matrix:
+	@harness/setup.sh tier1 run
+	@exec harness/matrix.sh
 
 #:
 #: Test

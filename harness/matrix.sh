@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# matrix: every failure mode x every phase, measured, and held against failure-modes.tsv.
+#
+#   harness/matrix.sh          (make matrix)
+#
+# Runs each scenario on each phase that it applies to, and on the variants that the table names, one
+# after the other; then the price of each phase. A run that proves nothing is repeated once, with
+# longer windows. ONLY=regex: rows whose name or script matches. FAST=1: short windows, no prices.
+# Prints the table and leaves matrix.json, matrix.svg and matrix.html in build/runs/<time>-matrix/;
+# every cell of the page links to its run. Exit status: 0 as declared, 1 a cell went the wrong way, 2
+# none did and one is inconclusive.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/lib/common.sh"
+# shellcheck source=harness/lib/verdict.sh
+source "$ROOT/harness/lib/verdict.sh"
+
+if [[ ${1-} == --help || ${1-} == -h ]]; then
+    sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+    exit 0
+fi
+(($# == 0)) || usage "usage: [ONLY=regex] [FAST=1] harness/matrix.sh"
+WINDOWS_S=('' 4) # DURATION of the first run and of the second; '': the script's own
+if [[ -n ${FAST-} ]]; then WINDOWS_S=(1.5 3); fi
+cd "$ROOT"
+began=$SECONDS
+started_at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+mapfile -t phases < <(printf '%s\n' phase[0-8] | sed 's/phase//')
+dir=build/runs/$(date +%Y%m%d-%H%M%S)-matrix
+mkdir -p "$dir"
+table=$dir/failure-modes.tsv
+awk -F '\t' -v only="${ONLY-}" '{ mode = $1; sub(/:.*/, "", mode) } /^#/ || mode ~ only || $2 ~ only' \
+    harness/failure-modes.tsv >"$table"
+VERDICT_TABLE=$table
+[[ -n $(verdict_rows "") ]] || usage "ONLY=$ONLY matches no failure mode: make failures"
+: >"$dir/cells.tsv"
+
+# The targets of one script: the phases that it applies to, and the variants of its rows.
+targets() {
+    local mode present word phase
+    while IFS=$'\t' read -r mode _ _ _ present _; do
+        for phase in "${phases[@]}"; do
+            [[ $(verdict_expected "$mode" "$phase") == n/a ]] || say "$phase"
+        done
+        for word in $present; do
+            if [[ $word == *,* && -d phase${word%%,*} ]]; then say "$word"; fi
+        done
+    done < <(verdict_rows "$1") | sort -u
+}
+
+# measure SCRIPT TARGET: one line "mode target verdict expected seconds run reason" for each mode.
+measure() {
+    local status=0 seconds run begun=$SECONDS
+    for seconds in "${WINDOWS_S[@]}"; do
+        status=0
+        NO_COLOR=1 DURATION=${DURATION:-$seconds} "${TIED[@]}" "harness/$1" "$2" >"$dir/output" 2>&1 </dev/null || status=$?
+        [[ $status == 2 ]] || break
+    done
+    case $status in 130 | 143) exit "$status" ;; esac
+    run=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$dir/output")
+    if [[ -z $run ]]; then
+        verdict_rows "$1" | cut -f 1 | while read -r mode; do
+            printf '%s\t%s\tERROR\t%s\t%s\t-\t%s\n' "$mode" "$2" "$(verdict_expected "$mode" "$2")" \
+                $((SECONDS - begun)) "$(tail -n 1 "$dir/output" | tr '\t' ' ')"
+        done
+        return 0
+    fi
+    jq -r --arg seconds $((SECONDS - begun)) --arg run "$run" '
+        .verdicts[] | select(.verdict != "n/a")
+        | [.failure_mode, .target, .verdict, .expected, $seconds, $run, .reason] | @tsv' "$run/summary.json"
+}
+
+cells=0
+mapfile -t scripts < <(verdict_rows "" | cut -f 3 | awk '!seen[$0]++')
+for script in "${scripts[@]}"; do
+    for target in $(targets "$script"); do
+        progress "$((SECONDS - began)) s, $cells cells; now ${script%.sh} $target"
+        measure "$script" "$target" >"$dir/measured"
+        cells=$((cells + $(wc -l <"$dir/measured")))
+        cat "$dir/measured" >>"$dir/cells.tsv"
+    done
+done
+if [[ -z ${FAST-} && -z ${ONLY-} ]]; then
+    progress "$((SECONDS - began)) s, $cells cells; now the prices"
+    "${TIED[@]}" harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 </dev/null || :
+    prices=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$dir/output")
+fi
+progress_end
+rm -f "$dir/output" "$dir/measured"
+
+verdict_rows "" | jq -R -s --rawfile cells "$dir/cells.tsv" --arg started "$started_at" --arg phases "${phases[*]}" \
+    --argjson seconds $((SECONDS - began)) --arg command "${ONLY:+ONLY=$ONLY }${FAST:+FAST=$FAST }make matrix" \
+    --slurpfile price "${prices:+$prices/summary.json}${prices:-/dev/null}" \
+    --arg commit "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
+    --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
+    -f harness/lib/matrix.jq >"$dir/matrix.json"
+jq -r --argjson width 13 -f harness/lib/matrix-text.jq "$dir/matrix.json"
+jq -r -f harness/lib/matrix-svg.jq "$dir/matrix.json" >"$dir/matrix.svg"
+jq -r --rawfile svg "$dir/matrix.svg" -f harness/lib/matrix-html.jq "$dir/matrix.json" >"$dir/matrix.html"
+say ""
+say "${DIM}$((SECONDS - began)) s; open $dir/matrix.html$PLAIN"
+exit "$(cut -f 3,4 "$dir/cells.tsv" | verdict_status)"
