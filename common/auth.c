@@ -127,7 +127,7 @@ bool auth_verify(struct auth *auth, const char *authorization, int64_t now_s, in
 {
     const char *token = find_token(authorization);
     size_t length = token != NULL ? strnlen(token, AUTH_TOKEN_SIZE) : 0;
-    if (length >= AUTH_TOKEN_SIZE || length < AUTH_MAC_HEX + sizeof(".")) {
+    if (length >= AUTH_TOKEN_SIZE || length <= AUTH_MAC_HEX) {
         return false;
     }
     size_t signed_length = length - AUTH_MAC_HEX - 1;
