@@ -66,12 +66,15 @@ packages() {
             note "packages to test: ${missing%%.*}; make check installs them"
         fi
     done
+    if ! command -v chromium >/dev/null; then
+        note "browser: no chromium here (Ubuntu has it as a snap only): the test that opens the report in one is skipped"
+    fi
     versions
 }
 
 versions() {
     local name
-    for name in libcivetweb-dev libcjson-dev libpq-dev libssl-dev check; do
+    for name in libcivetweb-dev libcjson-dev libpq-dev libssl-dev libjs-chart.js check prometheus chromium; do
         dpkg-query -W -f "\${db:Status-Status} $name \${Version}\n" "$name" 2>/dev/null || :
     done | sed -n 's/^installed //p' | paste -sd ';' | sed 's/;/, /g; s/^/       versions: /'
 }

@@ -103,7 +103,8 @@ fi
 
 mv "$base/harness/setup.sh.real" "$base/harness/setup.sh"
 chmod -R a+rX "$base"
-packages() { printf '[run]\n%s\n[test]\n%s\n' "$1" "$2" >"$base/harness/packages/tier1"; }
+# packages RUN TEST [UNPACK]
+packages() { printf '[run]\n%s\n[test]\n%s\n[unpack]\n%s\n' "$1" "$2" "${3-}" >"$base/harness/packages/tier1"; }
 # needs NAME PART STATUS TEXT: with --check.
 needs() {
     local status=0 out
@@ -120,6 +121,17 @@ no-such-package|bash' no-such-test
     needs "what is missing is named, with the command" run 1 \
         "Not installed: no-such-package. Install with: make setup"
     needs "tests need the run part too" test 1 "Not installed: no-such-package. Install with: make check"
+    packages 'bash
+no-such-package|-' 'no-such-test|bash|-' no-such-service
+    needs "what the distribution has not can be done without" run 0 ""
+    needs "what is to be unpacked is named too" test 1 "Not installed: no-such-service. Install with: make check"
+    list=$("$base/harness/setup.sh" tier1 test --list | paste -sd ' ')
+    if [[ $list == "bash no-such-package|- no-such-test|bash|- no-such-service" ]]; then
+        ok "--list has all of them"
+    else
+        not_ok "--list has all of them" "$list"
+    fi
+    packages no-such-package bash
     as_nobody=()
     if ((EUID == 0)); then as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
     status=0
@@ -131,6 +143,51 @@ no-such-package|bash' no-such-test
     else
         not_ok "neither root nor sudo: the command is printed" "status $status, '$out'"
     fi
+
+    # A package of our own and an apt that has nothing else; whoever runs it is not root.
+    mkdir -p "$base/bin" "$base/toy/DEBIAN" "$base/toy/usr/bin" "$base/build"
+    printf 'Package: no-such-service\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\nDepends: no-such-package\n' >"$base/toy/DEBIAN/control"
+    printf '#!/bin/sh\ntouch "%s/installed"\n' "$base" >"$base/toy/DEBIAN/postinst"
+    printf '#!/bin/sh\necho served\n' >"$base/toy/usr/bin/service"
+    chmod 755 "$base"/toy/DEBIAN/postinst "$base"/toy/usr/bin/service
+    dpkg-deb --build --root-owner-group "$base/toy" "$base/toy.deb" >/dev/null
+    # shellcheck disable=SC2016 # the script's own
+    printf '#!/bin/sh\n[ "$3" = no-such-service ]\n' >"$base/bin/apt-cache"
+    printf '#!/bin/sh\nexit 1\n' >"$base/bin/sudo"
+    cat >"$base/bin/apt-get" <<APT
+#!/bin/sh
+for word; do [ "\$word" != update ] || exit 0; done
+[ ! -e "$base/offline" ] || { echo "E: offline" >&2; exit 100; }
+case "\$*" in
+*--print-uris*) echo "'http://x/toy.deb' toy.deb 1234567 SHA256:0" ;;
+*download*) cp "$base/toy.deb" . ;;
+esac
+APT
+    chmod +x "$base"/bin/*
+    chmod -R a+rX "$base"
+    chmod 777 "$base/build"
+    # unpacks NAME STATUS TEXT
+    unpacks() {
+        local status=0 out
+        out=$(cd / && PATH=$base/bin:$PATH "${as_nobody[@]}" "$base/harness/setup.sh" tier1 test 2>&1 </dev/null) || status=$?
+        if [[ $status == "$2" && $out == "$3" ]]; then ok "$1"; else not_ok "$1" "status $status, '$out'"; fi
+    }
+    packages bash bash no-such-service
+    touch "$base/offline"
+    unpacks "no network: one sentence, and nothing half-done" 1 "To unpack in build/packages, not to install: no-such-service
+E: offline
+setup.sh: no-such-service could not be fetched and unpacked: apt's words are above"
+    rm "$base/offline"
+    needs "it is still missing" test 1 "Not installed: no-such-service. Install with: make check"
+    unpacks "it is unpacked, by a user without rights" 0 "To unpack in build/packages, not to install: no-such-service
+Need to get 1.2 MB of archives."
+    if [[ $("$base/build/packages/no-such-service/usr/bin/service") == served && ! -e $base/installed ]]; then
+        ok "its files are there, and no script of its was run"
+    else
+        not_ok "its files are there, and no script of its was run" "$(find "$base/build" "$base/installed" 2>&1 | tail -n 3)"
+    fi
+    needs "it is there now" test 0 ""
+    unpacks "a second time nothing is done" 0 ""
 else
     say "skip setup.sh: no dpkg on this machine"
 fi

@@ -134,6 +134,20 @@ holds "each waiter is blocked by the one before" --argjson ann "$(pid_of ann)" -
 for name in ann bob cid; do does "$name" ROLLBACK; done
 await "it dissolves" '.waiting == 0'
 
+does ann "BEGIN; SELECT FROM sales WHERE id = 1 FOR UPDATE"
+count=0
+for name in bob cid clerk; do
+    tell "$name" "BEGIN; SELECT FROM sales WHERE id = 1 FOR UPDATE"
+    count=$((count + 1))
+    await "$count in line" --argjson n "$count" '.waiting == $n'
+done
+does ann ROLLBACK
+await "the line moves up: the next one is the root" --argjson bob "$(pid_of bob)" '.waiting == 2 and .chains[0].root.pid == $bob'
+holds "and they stand in the order in which they came" --argjson cid "$(pid_of cid)" --argjson clerk "$(pid_of clerk)" \
+    '[.chains[0].waiters[].pid] == [$cid, $clerk]'
+for name in bob cid clerk; do does "$name" ROLLBACK; done
+await "it is empty" '.waiting == 0'
+
 does ann "BEGIN; LOCK TABLE orders IN SHARE MODE"
 does bob "BEGIN; LOCK TABLE orders IN SHARE MODE"
 tell cid "BEGIN; LOCK TABLE orders"
