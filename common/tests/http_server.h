@@ -133,40 +133,54 @@ static inline void busy_get(struct http_request *request, void *context)
     http_problem_retry(request, 503, "overloaded", "Later.", 7);
 }
 
-static inline enum status server_try_start(int port, int threads, int read_timeout_ms, int drain_ms,
-                                           struct http_server **out, char error[HTTP_ERROR_SIZE])
+static const struct http_route server_routes[] = {
+    {"GET", "/health", health_get, NULL, false, false},
+    {"GET", "/things/{}", thing_get, NULL, false, false},
+    {"POST", "/things", thing_post, NULL, true, false},
+    {"GET", "/slow", slow_get, NULL, false, false},
+    {"GET", "/big", big_get, NULL, false, false},
+    {"GET", "/decorated", decorated_get, NULL, false, false},
+    {"GET", "/busy", busy_get, NULL, false, false},
+    {"GET", "/both", health_get, NULL, false, false},
+    {"POST", "/both", thing_post, NULL, true, false},
+};
+
+/* The options of that server; a test may change them before it starts one. */
+static inline struct http_options server_options(int port, int threads, int read_timeout_ms,
+                                                 int drain_ms)
 {
-    static const struct http_route routes[] = {
-        {"GET", "/health", health_get, NULL, false, false},
-        {"GET", "/things/{}", thing_get, NULL, false, false},
-        {"POST", "/things", thing_post, NULL, true, false},
-        {"GET", "/slow", slow_get, NULL, false, false},
-        {"GET", "/big", big_get, NULL, false, false},
-        {"GET", "/decorated", decorated_get, NULL, false, false},
-        {"GET", "/busy", busy_get, NULL, false, false},
-        {"GET", "/both", health_get, NULL, false, false},
-        {"POST", "/both", thing_post, NULL, true, false},
-    };
-    const struct http_options options = {
+    return (struct http_options){
         .bind = "127.0.0.1",
         .port = port,
         .threads = threads,
         .read_timeout_ms = read_timeout_ms,
         .drain_ms = drain_ms,
-        .routes = routes,
-        .route_count = sizeof routes / sizeof routes[0],
+        .routes = server_routes,
+        .route_count = sizeof server_routes / sizeof server_routes[0],
     };
+}
+
+static inline struct http_server *server_start_with(const struct http_options *options)
+{
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    enum status status = http_start(options, &server, error);
+    ck_assert_msg(status == ST_OK, "%s", error);
+    return server;
+}
+
+static inline enum status server_try_start(int port, int threads, int read_timeout_ms, int drain_ms,
+                                           struct http_server **out, char error[HTTP_ERROR_SIZE])
+{
+    const struct http_options options = server_options(port, threads, read_timeout_ms, drain_ms);
     return http_start(&options, out, error);
 }
 
 static inline struct http_server *server_start(int port, int threads, int read_timeout_ms,
                                                int drain_ms)
 {
-    struct http_server *server = NULL;
-    char error[HTTP_ERROR_SIZE] = "";
-    enum status status = server_try_start(port, threads, read_timeout_ms, drain_ms, &server, error);
-    ck_assert_msg(status == ST_OK, "%s", error);
-    return server;
+    const struct http_options options = server_options(port, threads, read_timeout_ms, drain_ms);
+    return server_start_with(&options);
 }
 
 static inline int open_files(void)
