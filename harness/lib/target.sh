@@ -7,6 +7,7 @@
 #   target_spawn               starts the process and does not wait
 #   target_ready SECONDS       waits until it serves; status 1: it ended, or did not serve in time
 #   target_start SPEC          all of these; ends the script when the target does not serve
+#   target_restart             stops it, if it runs, and starts it with its settings; likewise
 #   target_stop                SIGTERM, and SIGKILL for one that does not heed it
 #   target_check               ends the script when the target has ended by itself
 #   target_kill                SIGKILL, whatever it does
@@ -144,6 +145,12 @@ target_start() {
     target_build
     target_prepare
     [[ $TARGET_KIND == url ]] || target_spawn
+    target_ready "$TARGET_READY_S" || die "$(target_name) does not serve: $(target_last_words)"
+}
+
+target_restart() {
+    target_stop
+    target_spawn
     target_ready "$TARGET_READY_S" || die "$(target_name) does not serve: $(target_last_words)"
 }
 

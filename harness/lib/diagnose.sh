@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# diagnose: names the bottleneck from what a server says of itself, and from nothing else.
+#
+#   diagnose.sh DIRECTORY     (telemetry.sh fills it; blind-spot.sh compares)
+#     baseline.0.prom baseline.1.prom   /metrics at both ends of a window without a fault
+#     fault.0.prom fault.1.prom         at both ends of the window in question
+#     fault.locks.jsonl fault.pool.jsonl   /debug/locks and /debug/pool, a reply a line, during it
+#     server.log                        the server's log
+#
+# It prints a table of the order's stages, what is missing, and last "named: WHAT, because WHY". WHAT
+# is cpu, a stage (validation, statements, commit, reply, other), lock, pool, or nothing.
+#
+# Waits are symptoms: whoever holds a connection or a row for longer makes the others wait. So, in
+# this order: is the server ready to run and not let (cpu)? That slows every other stage as well.
+# Which stage that is no wait has grown most? If none has: does a session that is not the server's
+# hold what ours wait for (lock)? Or do they wait for a connection or a worker while all are lent
+# out (pool)? What is too little to explain the growth, or could be noise, is not named.
+set -euo pipefail
+
+dir=$1
+X=3             # grown: by at least this factor,
+SHARE=0.25      # by this share of what the request has grown by (of the waits in line left out),
+STAGE_MS=1      # and by so much for each order: a stage's work,
+WAIT_MS=0.3     # a wait, which needs a second witness as well,
+DELAY_MS=1      # the run delay,
+DELAY_SHARE=0.5 # by this share of what any stage's work has grown by: else that is not why;
+WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it
+ORDERS_MIN=50   # answered in a window, else it says nothing
+SAMPLES_MIN=5   # of /debug, likewise
+LOCK_SEEN=0.5   # share of the samples with a foreign root
+POOL_SEEN=0.2   # share of the samples with all of a pool lent out
+
+# One line a sample, 1 if it shows what is asked; a sample that is no such reply is left out.
+samples() { if [[ -s $dir/$1 ]]; then jq -R -r "fromjson? | select(.$2) | if $3 then 1 else 0 end" <"$dir/$1" 2>/dev/null || :; fi; }
+share() { awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "none" : seen / NR }'; }
+
+foreign=$(samples fault.locks.jsonl chains 'any(.chains[]; .root.ours == false and .waiting > 0)' | share)
+lent=$(samples fault.pool.jsonl pools 'any(.pools[]; .in_use >= .size)' | share)
+
+# Without /metrics the log is all there is. It helps if its lines carry stages.
+if [[ ! -s $dir/fault.1.prom ]]; then
+    lines=0 staged=0
+    if [[ -r $dir/server.log ]]; then
+        lines=$(grep -c '' "$dir/server.log" || :)
+        staged=$(grep -cE '"(lock_wait|commit|statements)(_ms|_us)?":' "$dir/server.log" || :)
+    fi
+    echo "  no metrics; $staged of the $lines lines of its log say where an order's time went"
+    echo "named: nothing, because it does not say where an order's time goes"
+    exit 0
+fi
+
+for file in {baseline,fault}.{0,1}.prom; do
+    [[ -s $dir/$file ]] || { echo "named: nothing, because a snapshot is missing: $file"; exit 0; }
+done
+
+awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_ms=$DELAY_MS -v delay_share=$DELAY_SHARE -v work_x=$WORK_X \
+    -v orders_min=$ORDERS_MIN -v lock_seen=$LOCK_SEEN -v pool_seen=$POOL_SEEN \
+    -v foreign="$foreign" -v lent="$lent" '
+    FNR == 1 { snapshot++ }
+    /^flashdeal_http_(request|stage)_duration_seconds_(sum|count)[{]/ {
+        if (!/method="POST"/ || !/path="\/orders"/) next
+        what = "request"
+        if (match($0, /stage="[a-z_]*"/)) what = substr($0, RSTART + 7, RLENGTH - 8)
+        if ($0 ~ /^[a-z_]*_count/) { if (what == "request") value["orders", snapshot] = $NF }
+        else value[what, snapshot] = $NF
+        next
+    }
+    /^process_run_delay_seconds_total / { value["run_delay", snapshot] = $NF }
+
+    function named(what, why) { printf "named: %s, because %s\n", what, why; exit }
+    function ms(v) { return sprintf("%.2f ms", v) }
+    # What the counter grew by from snapshot n to the next one.
+    function grew_by(what, n) {
+        if (!((what, n) in value) || !((what, n + 1) in value)) { missing = missing " " what; return 0 }
+        if (value[what, n + 1] < value[what, n]) { reset = what; return 0 }
+        return value[what, n + 1] - value[what, n]
+    }
+    function read_means(what) {
+        before[what] = 1000 * grew_by(what, 1) / (orders[1] ? orders[1] : 1)
+        after[what] = 1000 * grew_by(what, 3) / (orders[2] ? orders[2] : 1)
+        growth[what] = after[what] - before[what]
+    }
+    function row(what) {
+        printf "  %-22s %10.3f %10.3f %9s\n", what, before[what], after[what],
+            (before[what] > 0 ? sprintf("%.1f", after[what] / before[what]) : "-")
+    }
+    function has_grown(what, floor) {
+        return growth[what] >= floor && after[what] >= x * before[what]
+    }
+
+    END {
+        orders[1] = grew_by("orders", 1); orders[2] = grew_by("orders", 3)
+        n = split("request validation queue_wait pool_wait lock_wait statements commit reply other run_delay", names, " ")
+        for (i = 1; i <= n; i++) read_means(names[i])
+        sub(/( queue_wait)+/, "", missing) # phase 2 has no queue
+        printf "  %-22s %10s %10s %9s\n", "ms for each order", "baseline", "now", "x"
+        for (i = 1; i <= n; i++) if (names[i] != "queue_wait" || after["queue_wait"] > 0) row(names[i])
+        printf "  %-22s %10d %10d\n", "orders answered", orders[1], orders[2]
+        printf "  a foreign session blocks ours: in %s of the samples; all of a pool is lent out: in %s\n", foreign, lent
+
+        if (missing != "") named("nothing", "these series are missing:" missing)
+        if (reset != "") named("nothing", "the server was restarted within a window: " reset " fell")
+        if (orders[1] < orders_min || orders[2] < orders_min)
+            named("nothing", "too few orders were answered: " orders[1] " and " orders[2])
+
+        in_line = growth["queue_wait"] + growth["pool_wait"]
+        apart = growth["request"] - in_line # what waiting in line does not explain
+        most = ""; top = 0
+        m = split("validation statements commit reply other", stages, " ")
+        for (i = 1; i <= m; i++) {
+            s = stages[i]
+            work[1] += before[s]; work[2] += after[s]
+            if (growth[s] > top) top = growth[s]
+            if (has_grown(s, stage_ms) && growth[s] >= share * apart && (most == "" || growth[s] > growth[most])) most = s
+        }
+        if (has_grown("run_delay", delay_ms) && growth["run_delay"] >= delay_share * top &&
+            growth["run_delay"] >= share * apart && work[2] >= work_x * work[1])
+            named("cpu", "each order waited " ms(growth["run_delay"]) " longer for a processor")
+        if (most != "") named(most, "it is no wait, and takes " ms(growth[most]) " longer")
+        if (foreign == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
+        if (foreign >= lock_seen) named("lock", "a session that is not the server\047s holds a lock that its sessions wait for")
+        if (lent == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
+        if (lent >= pool_seen && in_line >= wait_ms && in_line >= share * growth["request"])
+            named("pool", "orders wait " ms(in_line) " longer in line while every connection is lent out, and no work takes longer")
+        named("nothing", "nothing has grown enough to be told from noise")
+    }' "$dir"/{baseline,fault}.{0,1}.prom

@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+# faults: what can go wrong around a target, armed under load and proven. Sourced, after target.sh.
+#
+#   FAULTS                 their names
+#   fault_draw             the names once each, in an order that RANDOM draws
+#   fault_arm NAME FILE    arms one; FILE: what the target's sessions do while it is armed
+#   fault_disarm           and all is as before. FAULT_DOUBT: why it was no fault; empty if it was
+#
+#   lock        a psql session has locked one sale's row and does nothing (idle in transaction)
+#   pool        the target is restarted with the smallest pool that its start allows
+#   commit      a deferred constraint trigger on orders sleeps FAULT_SLEEP_S when a COMMIT runs
+#   cpu         busy loops, FAULT_HOGS on each processor, bounded in time
+#   statements  a trigger sleeps as long when an order is inserted
+#
+# The sleeping triggers are as good as a slow disk or a missing index: more work before the COMMIT
+# returns, more work in a statement. What the proof looks at is the database and /proc, not the
+# target's telemetry. Nothing survives the script: triggers go with its database, processes with
+# the keeper.
+
+FAULTS=(lock pool commit cpu statements)
+FAULT_SALES=16     # over how many the load is spread; one of them is locked
+FAULT_SLEEP_S=0.02
+FAULT_HOGS=4
+FAULT_MAX_S=60     # no busy loop outlives this
+FAULT_ARMED='' FAULT_DOUBT='' _FAULT_WATCH='' _FAULT_SEEN='' _FAULT_PIDS=() _FAULT_SETTINGS=() _FAULT_HOLDER=0 _FAULT_SESSIONS=0 _FAULT_TICKS=0 _FAULT_SINCE=''
+
+fault_draw() {
+    local drawn=("${FAULTS[@]}") i j other
+    for ((i = ${#drawn[@]} - 1; i > 0; i--)); do
+        j=$((RANDOM % (i + 1)))
+        other=${drawn[i]} drawn[i]=${drawn[j]} drawn[j]=$other
+    done
+    printf '%s\n' "${drawn[@]}"
+}
+
+_fault_lock() {
+    local to from sale=$((RANDOM % FAULT_SALES + 1))
+    coproc FAULT_HOLDER { exec psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" 2>&1; }
+    _FAULT_PIDS=("$FAULT_HOLDER_PID") from=${FAULT_HOLDER[0]} to=${FAULT_HOLDER[1]}
+    postgres_keep "${_FAULT_PIDS[@]}"
+    disown # bash need not report how it ended
+    printf 'BEGIN;\nSELECT pg_backend_pid() FROM sales WHERE id = %d FOR UPDATE;\n' "$sale" >&"$to"
+    read -r -t 10 _FAULT_HOLDER <&"$from" || die "the row of sale $sale could not be locked"
+}
+
+# From phase 3 on connections are the workers', and one is left for the others.
+_fault_pool() {
+    local small=(DB_POOL=1)
+    [[ -z $(target_setting DB_WORKERS) ]] || small=(DB_WORKERS=1 DB_POOL=2)
+    _FAULT_SESSIONS=$((${small[-1]#*=} + 1)) # one more may look at the locks
+    _FAULT_SETTINGS=("${TARGET_SETTINGS[@]}")
+    TARGET_SETTINGS+=("${small[@]}")
+    target_restart
+}
+
+# A BEFORE trigger is part of its statement; a deferred one runs within COMMIT.
+_fault_trigger() {
+    target_sql "CREATE FUNCTION fault_sleep() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep($FAULT_SLEEP_S); RETURN NEW; END'; CREATE $1"
+}
+
+_fault_hogs() {
+    local i pids=()
+    for ((i = 0; i < FAULT_HOGS * $(nproc); i++)); do
+        (
+            end=$((SECONDS + FAULT_MAX_S))
+            while ((SECONDS < end)); do :; done
+        ) &
+        pids+=("$!")
+        postgres_keep "$!"
+        disown
+    done
+    _FAULT_PIDS=("${pids[@]}")
+    _FAULT_TICKS=$(_fault_ticks)
+    _FAULT_SINCE=${EPOCHREALTIME/[.,]/}
+}
+
+# Processor time of the hogs, in ticks.
+_fault_ticks() {
+    local pid line fields ticks=0
+    for pid in "${_FAULT_PIDS[@]}"; do
+        read -r line 2>/dev/null <"/proc/$pid/stat" || continue
+        read -ra fields <<<"${line##*) }"
+        ticks=$((ticks + fields[11] + fields[12]))
+    done
+    printf '%s' "$ticks"
+}
+
+# Five times a second, in one session: the target's sessions; of them: with work to do, blocked by
+# the holder, asleep in a trigger.
+_fault_watch() {
+    psql -X -A -t -q -d "$TARGET_DB" >"$1" 2>/dev/null <<SQL &
+SELECT count(*), count(*) FILTER (WHERE state <> 'idle'),
+    count(*) FILTER (WHERE $_FAULT_HOLDER = ANY (pg_blocking_pids(pid))),
+    count(*) FILTER (WHERE wait_event = 'PgSleep')
+FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'psql'
+    AND backend_type = 'client backend' \watch 0.2
+SQL
+    _FAULT_WATCH=$! _FAULT_SEEN=$1
+    postgres_keep "$_FAULT_WATCH"
+    disown
+}
+
+fault_arm() {
+    FAULT_ARMED=$1
+    case $1 in
+    lock) _fault_lock ;;
+    pool) _fault_pool ;;
+    commit) _fault_trigger 'CONSTRAINT TRIGGER fault AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION fault_sleep()' ;;
+    cpu) _fault_hogs ;;
+    statements) _fault_trigger 'TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault_sleep()' ;;
+    *) die "no such fault: $1" ;;
+    esac
+    _fault_watch "$2"
+}
+
+# Share of the samples in which column N is at least 1.
+_fault_share() { column "$1" "$2" | awk '{ n += $1 > 0 } END { print NR ? n / NR : 0 }'; }
+
+# Empty when COUNT is at least LEAST.
+_fault_least() { awk -v v="$1" -v least="$2" -v what="$3" 'BEGIN { if (v + 0 < least) printf "%s (%s, at least %s)", what, v, least }'; }
+
+_fault_proof() {
+    local seconds p50
+    case $FAULT_ARMED in
+    lock) _fault_least "$(_fault_share 3 "$1")" 0.5 "the locked row made too few wait" ;;
+    pool)
+        (($(column 1 "$1" | sort -n | tail -n 1) <= _FAULT_SESSIONS)) || printf 'the pool is not small'
+        _fault_least "$(_fault_share 2 "$1")" 0.1 "the small pool was hardly used"
+        ;;
+    commit | statements)
+        _fault_least "$(_fault_share 4 "$1")" 0.5 "the trigger slept too rarely"
+        p50=$(load_get .orders.accept_ms.p50)
+        _fault_least "${p50:-0}" "$(calc "1000 * $FAULT_SLEEP_S")" "orders are too quick for a trigger that sleeps, p50 ms"
+        ;;
+    cpu)
+        seconds=$(calc "(${EPOCHREALTIME/[.,]/} - $_FAULT_SINCE) / 1000000")
+        _fault_least "$(calc "($(_fault_ticks) - $_FAULT_TICKS) / $(getconf CLK_TCK) / $seconds")" \
+            "$(calc "$(nproc) / 3")" "the busy loops hardly ran, processors"
+        ;;
+    esac
+}
+
+fault_disarm() {
+    # shellcheck disable=SC2034 # for the scripts
+    FAULT_DOUBT=$(_fault_proof "$_FAULT_SEEN")
+    kill "$_FAULT_WATCH" 2>/dev/null || :
+    case $FAULT_ARMED in
+    lock | cpu)
+        kill "${_FAULT_PIDS[@]}" 2>/dev/null || :
+        _FAULT_PIDS=()
+        ;;
+    pool)
+        TARGET_SETTINGS=("${_FAULT_SETTINGS[@]}")
+        target_restart
+        ;;
+    commit | statements) target_sql 'DROP TRIGGER fault ON orders; DROP FUNCTION fault_sleep()' ;;
+    esac
+    FAULT_ARMED=''
+}

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# telemetry: what a target says of itself, kept for diagnose.sh. Sourced, after target.sh.
+#
+#   telemetry_watch DIRECTORY NAME SECONDS    in the background (TELEMETRY_PID), for as long as a window
+#                                             of load_open of so many seconds: NAME.0.prom and
+#                                             NAME.1.prom; between them samples of /debug, a
+#                                             reply a line: NAME.locks.jsonl, NAME.pool.jsonl
+#   telemetry_end                             waits for it
+#   telemetry_diagnose DIRECTORY              diagnose.sh's table; NAMED is what it named. It is told
+#                                             nothing else: its environment is empty
+#
+# A target without an admin listener is asked nothing and leaves no file.
+
+TELEMETRY_INTERVAL_S=0.15
+TELEMETRY_EDGE_S=0.2 # inside the window, so that all that is seen is load
+TELEMETRY_PATIENCE_S=2
+TELEMETRY_PID='' NAMED=''
+
+_telemetry_get() { curl -sf --max-time $TELEMETRY_PATIENCE_S "$TARGET_ADMIN_URL$1" 2>/dev/null || :; }
+
+_telemetry_samples() {
+    local end_us
+    sleep "$(calc "$LOAD_WARMUP_S + $TELEMETRY_EDGE_S")"
+    end_us=$((${EPOCHREALTIME/[.,]/} + $(calc "int(1000000 * ($3 - 2 * $TELEMETRY_EDGE_S))")))
+    _telemetry_get /metrics >"$1/$2.0.prom"
+    while ((${EPOCHREALTIME/[.,]/} < end_us)); do
+        _telemetry_get /debug/locks | tr -d '\n' >>"$1/$2.locks.jsonl"
+        _telemetry_get /debug/pool | tr -d '\n' >>"$1/$2.pool.jsonl"
+        echo >>"$1/$2.locks.jsonl"
+        echo >>"$1/$2.pool.jsonl"
+        sleep $TELEMETRY_INTERVAL_S
+    done
+    _telemetry_get /metrics >"$1/$2.1.prom"
+}
+
+telemetry_watch() {
+    TELEMETRY_PID=''
+    [[ -n $TARGET_ADMIN_URL ]] || return 0
+    _telemetry_samples "$@" &
+    TELEMETRY_PID=$!
+    postgres_keep "$TELEMETRY_PID"
+}
+
+telemetry_end() { [[ -z $TELEMETRY_PID ]] || wait "$TELEMETRY_PID"; }
+
+telemetry_diagnose() {
+    cp "$TARGET_LOG" "$1/server.log"
+    env -i PATH="$PATH" bash "$ROOT/harness/lib/diagnose.sh" "$1" >"$1/diagnosis"
+    # shellcheck disable=SC2034 # for the scripts
+    NAMED=$(sed -n 's/^named: \([a-z]*\).*/\1/p' "$1/diagnosis")
+    progress_end
+    sed 's/^named: /  it names /' "$1/diagnosis"
+}
