@@ -9,6 +9,8 @@
 #   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #                                         as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
+#   load_plan LABEL FILE SECONDS [LOADGEN OPTION...]
+#                                         replays a plan saved with a warm-up of LOAD_WARMUP_S
 #   load_audit                            sale 1 against the journal of load_race or load_crowd: AUDIT is
 #                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
@@ -49,12 +51,12 @@ _load_reading() {
 
 # shellcheck disable=SC2034 # LOAD_JOURNAL: for the scripts
 _load_begin() {
-    local name
+    local name length=(--duration "$2" --warmup "$LOAD_WARMUP_S")
+    [[ ${3-} != --plan ]] || length=() # the plan has both
     name=$RUN/$(target_slug).$1
     LOAD_SUMMARY=$name.summary.json LOAD_JOURNAL=$name.journal LOAD_LOG=$name.loadgen.log
     "$ROOT/build/release/loadgen" --url "$TARGET_URL" --seed "$SEED" --secret "$AUTH_SECRET" --quiet \
-        --duration "$2" --warmup "$LOAD_WARMUP_S" --summary "$LOAD_SUMMARY" \
-        --series "$name.series.json" "${@:3}" 2>"$LOAD_LOG" &
+        "${length[@]}" --summary "$LOAD_SUMMARY" --series "$name.series.json" "${@:3}" 2>"$LOAD_LOG" &
     LOAD_PID=$!
     postgres_keep "$LOAD_PID"
 }
@@ -98,6 +100,11 @@ load_closed() {
 load_open() {
     progress "$(target_name): $2 orders/s for $3 s"
     _load_window "$1" "$3" --rate "$2" "${@:4}"
+}
+
+load_plan() {
+    progress "$(target_name): the planned load for $3 s ($1)"
+    _load_window "$1" "$3" --plan "$2" "${@:4}"
 }
 
 load_race() {

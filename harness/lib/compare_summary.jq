@@ -1,0 +1,80 @@
+# compare_summary: the rounds' figures as ratios, and the comparison in words.
+#
+#   {version, scenario: "compare", shape, shape_text, duration_s, capacity, parts: [{from_s, label, rate}],
+#    targets: {a: {target, name}, b: ..}, sound, figures: [{key, name, unit, better, a: SPREAD, b: SPREAD,
+#    ratio: SPREAD or null}], stages: {a: [{stage, ms}], b: ..}, shown: n, rounds: [{arm, round, file,
+#    doubt, audit, foreign, lag_p99_ms, cpu_share, figures}], doubts: [".."], conclusion, exit_status, ..}
+#   SPREAD = {median, min, max, values: [one a pair]}
+#
+# A pair is a's round n and b's round n, next to each other in time. Pairs with a round that cannot be
+# trusted are left out of every figure, unless no other is there. `shown` is the pair whose goodput
+# ratio is the median: its curves are the bold ones.
+
+def median: sort | if . == [] then null else .[(length - 1) / 2 | floor] end;
+def spread: {median: (map(values) | median), min: (map(values) | min), max: (map(values) | max), values: .};
+def over($a; $b): if $a != null and $b != null and $a > 0 then $b / $a else null end;
+def sentence: (.[0:1] | ascii_upcase) + .[1:];
+def two: if . >= 100 then round elif . >= 10 then . * 10 | round / 10 else . * 100 | round / 100 end | tostring;
+
+def known: [
+    ["goodput_s", "confirmed within 1 s", "orders/s", "more"],
+    ["confirmed_s", "confirmed, in the database", "orders/s", "more"],
+    ["p50_ms", "p50 of a confirmed order", "ms", "less"],
+    ["p99_ms", "p99 of a confirmed order", "ms", "less"],
+    ["refused_percent", "refused", "%", ""],
+    ["unanswered_percent", "no answer within 2 s", "%", "less"],
+    ["reads_100ms_percent", "reads answered within 100 ms", "%", "more"],
+    ["lock_waiters_p95", "sessions that wait for a lock, p95", "", "less"],
+    ["cpu_ms_per_order", "server CPU per confirmed order", "ms", "less"]
+] | map({key: .[0], name: .[1], unit: .[2], better: .[3]});
+
+($rounds | group_by(.round) | map({round: .[0].round, a: map(select(.arm == "a"))[0], b: map(select(.arm == "b"))[0]})
+    | map(select(.a and .b))) as $all
+| ($all | map(select(.a.doubt == "" and .b.doubt == ""))) as $good
+| (if $good == [] then $all else $good end) as $pairs
+| (known | map(. as $f | . + {
+    a: ($pairs | map(.a.figures[$f.key]) | spread),
+    b: ($pairs | map(.b.figures[$f.key]) | spread),
+    ratio: ($pairs | map(over(.a.figures[$f.key]; .b.figures[$f.key])) | if map(values) == [] then null else spread end)})) as $figures
+| def figure($key): $figures[] | select(.key == $key);
+# "2.4 times" and the spread; "about as", where the pairs do not agree or the difference is small.
+def times($r): "\($r.median | two) times" + (if $r.min == $r.max then "" else " (\($r.min | two) to \($r.max | two))" end);
+def differs($r): ($r.min > 1.1) or ($r.max < 0.9);
+# URLs and directories begin a sentence as they are.
+(if $b_name | startswith("phase ") then $b_name | sentence else $b_name end) as $subject
+| (figure("goodput_s").ratio as $r
+    | if $r == null then "The goodput of \($a_name) and \($b_name) cannot be compared."
+      elif differs($r) then "\($subject) confirms \(times($r)) as many orders within 1 s as \($a_name)."
+      else "\($subject) confirms about as many orders within 1 s as \($a_name): \(times($r)), no difference beyond the noise." end) as $goodput
+| (figure("p99_ms").ratio as $r
+    | if $r == null then empty elif differs($r) then "The slowest of a hundred confirmed orders takes \(times($r)) as long."
+      else "The slowest of a hundred confirmed orders takes about as long." end) as $p99
+| (figure("reads_100ms_percent") as $f | if $f.a.median == null or $f.b.median == null then "" else
+      "Of those who only look, \($f.b.median | round) % are served within 100 ms; of \($a_name)'s, \($f.a.median | round) %." end) as $reads
+| ([$rounds[] | select(.doubt != "") | "\(if .arm == "a" then $a_name else $b_name end), round \(.round): \(.doubt)"]) as $doubts
+| ([$rounds[].foreign | values] | median) as $foreign
+| ([$rounds[] | select(.audit == "FAIL") | "\(if .arm == "a" then $a_name else $b_name end), round \(.round)"]) as $failed
+| {
+    version: 1, scenario: "compare", shape: $shape, shape_text: $text, started_at: $started, command: $command,
+    seed: ($seed | tonumber), commit: $commit, machine: $machine, postgres: $postgres,
+    duration_s: $seconds, capacity: ($capacity | tonumber? // null),
+    parts: [$parts | split("\n")[] | select(. != "") | split("\t") | {from_s: (.[0] | tonumber), label: .[1], rate: (.[2] | tonumber)}],
+    targets: {a: {target: $a, name: $a_name}, b: {target: $b, name: $b_name}},
+    sound: $sound, pairs: ($pairs | length), figures: $figures,
+    stages: {a: ($pairs | map(.a.stages)), b: ($pairs | map(.b.stages))} | map_values(
+        flatten(1) | group_by(.stage) | map({stage: .[0].stage, ms: (map(.ms) | median)})),
+    shown: ($pairs | map({round, r: (over(.a.figures.goodput_s; .b.figures.goodput_s) // 0)}) | sort_by(.r)
+        | if . == [] then null else .[(length - 1) / 2 | floor].round end),
+    rounds: [$rounds[] | {arm, round, file: "\(.arm)\(.round).json", doubt, audit, foreign,
+        lag_p99_ms: .generator.lag_p99_ms, cpu_share: .generator.cpu_share, figures}] | sort_by(.round, .arm),
+    doubts: $doubts,
+    foreign: $foreign,
+    notes: [
+        (if $foreign != null and $foreign > ($foreign_max | tonumber) then
+            "Others kept \($foreign | two) cores busy meanwhile (median): the ratios hold better than the figures." else empty end),
+        (if ($pairs | length) < ($all | length) then "\(($all | length) - ($pairs | length)) of \($all | length) pairs are left out, because a round of theirs cannot be trusted." else empty end)],
+    conclusion: (if $failed != [] then "The audit fails: \($failed | join("; "))."
+        elif $pairs == [] then "No pair of rounds was measured."
+        else ([$goodput, $p99, $reads] | map(select(. != "")) | join(" ")) end),
+    exit_status: (if $failed != [] then 1 elif $sound then 0 else 2 end)
+  }
