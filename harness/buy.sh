@@ -3,7 +3,8 @@
 #
 #   ./harness/buy.sh N [user]      phase N, started by `make run-N`; user 7 unless said otherwise
 #
-# environment: PORT (8000+N) or URL, SALE (1), QUANTITY (1)
+# environment: PORT (8000+N) or URL, SALE (1), QUANTITY (1); AUTH_SECRET: the server's, if it has one
+# (phase 3 and later): the order then carries a token, good for a minute
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
@@ -23,8 +24,20 @@ curl -sf -o /dev/null --max-time 2 "$url/health" || die "nothing serves at $url:
 dir=$(mktemp -d)
 on_exit rm -rf "$dir"
 
+# "<user>.<expiry>.<mac>" under AUTH_SECRET, as common/auth.h says.
+token() {
+    local claim
+    claim=$user.$(($(date +%s) + 60))
+    printf '%s.%s' "$claim" "$(printf '%s' "$claim" | openssl dgst -sha256 -hmac "$AUTH_SECRET" -r | cut -d ' ' -f 1)"
+}
+headers=(-H 'Content-Type: application/json')
+if [[ -n ${AUTH_SECRET-} ]]; then
+    command -v openssl >/dev/null || die "openssl is not installed, and AUTH_SECRET asks for a token: apt-get install openssl"
+    headers+=(-H "Authorization: Bearer $(token)")
+fi
+
 # curl's own protocol: "> " what was sent, "< " what came back.
-curl -q -s -v --max-time 30 -H 'Content-Type: application/json' -d "$body" "$url/orders" \
+curl -q -s -v --max-time 30 "${headers[@]}" -d "$body" "$url/orders" \
     >"$dir/reply" 2>"$dir/trace" || die "no reply: $(grep -m 1 '^\* ' "$dir/trace" | tail -n 1)"
 headers() { sed -n "s/^$1 //p" "$dir/trace" | tr -d '\r' | sed "/^\$/d; 1s/.*/$BOLD&$PLAIN/"; }
 json() { jq . "$1" 2>/dev/null || cat "$1"; }

@@ -3,7 +3,7 @@
 #
 #   harness/run.sh N           (make run-N)
 #
-# PORT chooses another port than 8000+N; every other setting of the phase is taken from the
+# PORT chooses another port than 8000+N, ADMIN_PORT another admin port than 9000+N (from phase 2); every other setting of the phase is taken from the
 # environment as well (DB_POOL=5 make run-1). DATABASE_URL uses a server that runs already, with a
 # database of this run's own. Two runs do not disturb each other. Server, PostgreSQL and data are
 # gone afterwards; build/run/phaseN-PID lets psql.sh find the database meanwhile.
@@ -27,6 +27,10 @@ url=http://${BIND:-127.0.0.1}:$port
 if (exec 3<>"/dev/tcp/${BIND:-127.0.0.1}/$port") 2>/dev/null; then
     die "port $port is in use; elsewhere: PORT=$((port + 100)) make run-$n"
 fi
+admin_port=${ADMIN_PORT:-$((9000 + n))}
+if ((n >= 2)) && (exec 3<>"/dev/tcp/${BIND:-127.0.0.1}/$admin_port") 2>/dev/null; then
+    die "port $admin_port is in use; elsewhere: ADMIN_PORT=$((admin_port + 100)) make run-$n"
+fi
 
 env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -j2 "phase$n"
 postgres_start "run-$n"
@@ -34,7 +38,7 @@ uri=$(postgres_database "phase$n")
 postgres_apply "$uri" "phase$n/schema.sql" "phase$n/seed.sql"
 
 say "The server's own log, one JSON object a line:"
-DATABASE_URL=$uri PORT=$port "build/${MODE:-release}/phase$n/server" </dev/null &
+DATABASE_URL=$uri PORT=$port ADMIN_PORT=$admin_port "build/${MODE:-release}/phase$n/server" </dev/null &
 server=$!
 postgres_keep "$server"
 # shellcheck disable=SC2317 # reached through the trap
@@ -58,6 +62,10 @@ next_commands() {
         say "    $at./harness/buy.sh $n"
     fi
     say "    ${at}make psql-$n"
+    if ((n >= 2)); then
+        say "    curl -s http://${BIND:-127.0.0.1}:$admin_port/metrics"
+        say "    curl -s http://${BIND:-127.0.0.1}:$admin_port/debug/locks"
+    fi
     say "    cat phase$n/README.md"
     say ""
 }

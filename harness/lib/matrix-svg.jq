@@ -4,7 +4,7 @@ def colour: if .verdict == "INCONCLUSIVE" then "#999999" elif .verdict != .expec
 28 as $row | 64 as $column | 250 as $left | 56 as $top
 | . as $m
 | ($m.phases | length) as $n
-| "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \($left + $n * $column + 10) \($top + ($m.rows | length) * $row + 40)\" font-family=\"system-ui, sans-serif\" font-size=\"13\" role=\"img\" aria-label=\"Failure modes by phase\">",
+| "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \($left + $n * $column + 10) \($top + ($m.rows | length) * $row + 60)\" font-family=\"system-ui, sans-serif\" font-size=\"13\" role=\"img\" aria-label=\"Failure modes by phase\">",
   "<style>text{fill:#222}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
   ($m.phases | to_entries[] | "<text x=\"\($left + .key * $column + $column / 2)\" y=\"\($top - 14)\" text-anchor=\"middle\">phase \(.value)</text>"),
   ($m.rows | to_entries[] | . as $r | ($top + $r.key * $row) as $y
@@ -15,5 +15,6 @@ def colour: if .verdict == "INCONCLUSIVE" then "#999999" elif .verdict != .expec
         | if $cell == null then "<text x=\"\($x + 9)\" y=\"\($y + 18)\" text-anchor=\"middle\" opacity=\"0.4\">·</text>"
           else "<rect x=\"\($x)\" y=\"\($y + 4)\" width=\"18\" height=\"18\" rx=\"3\" stroke-width=\"2\" stroke=\"\($cell | colour)\" fill=\"\(if $cell.verdict == "PRESENT" then ($cell | colour) else "none" end)\"><title>\($r.value.failure_mode | @html), phase \($p.value): \($cell.verdict)</title></rect>"
           end)),
-  "<text x=\"12\" y=\"\($top + ($m.rows | length) * $row + 26)\" font-size=\"11\">filled: the failure is there · empty: it is gone · dot: not asked · grey: inconclusive · red: not as declared</text>",
+  "<text x=\"12\" y=\"\($top + ($m.rows | length) * $row + 26)\" font-size=\"11\">filled: the failure is there · empty: it is gone · dot: not asked</text>",
+  "<text x=\"12\" y=\"\($top + ($m.rows | length) * $row + 44)\" font-size=\"11\">grey: inconclusive · red: not as declared</text>",
   "</svg>"
