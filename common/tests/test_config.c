@@ -119,31 +119,16 @@ START_TEST(test_config_takes_the_widest_numbers)
     ck_assert(wide.number == INT64_MAX);
     setenv("TEST_NUMBER", "9223372036854775808", 1);
     ck_assert_int_eq(config_load(&wide, 1, error), ST_INVALID);
+    setenv("TEST_NUMBER", "-9223372036854775809", 1);
+    ck_assert_int_eq(config_load(&wide, 1, error), ST_INVALID);
 }
 END_TEST
 
 START_TEST(test_config_refuses_numbers_out_of_bounds_or_form)
 {
-    static const char *const bad[] = {"-11",
-                                      "65",
-                                      "9999999999999999999999",
-                                      "-9999999999999999999999",
-                                      "abc",
-                                      "5x",
-                                      " 5",
-                                      "5 ",
-                                      "5\n",
-                                      "0x10",
-                                      "1e1",
-                                      "5.0",
-                                      "-",
-                                      "+",
-                                      "--5",
-                                      "+-5",
-                                      "5,5",
-                                      "\xd9\xa5",
-                                      "5\x1b[2J",
-                                      "NaN"};
+    static const char *const bad[] = {"-11", "65",   "abc", "5x",  " 5",       "5 ",
+                                      "5\n", "0x10", "1e1", "5.0", "-",        "+",
+                                      "--5", "+-5",  "5,5", "NaN", "\xd9\xa5", "5\x1b[2J"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ck_assert_msg(load_with("TEST_NUMBER", bad[i]) == ST_INVALID, "taken: %s", bad[i]);
         ck_assert_int_eq(config_int("TEST_NUMBER"), 5);
