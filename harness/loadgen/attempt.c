@@ -202,20 +202,23 @@ static void refused(struct client *client, struct op *op, const struct reply *re
 {
     const int http = reply->http;
     const int retry_after_s = reply->retry_after_s;
+    const bool come_back = http == 429 || http == 503;
     const bool unknown = strcmp(answer->code, "outcome_unknown") == 0;
     op->result = unknown ? RESULT_INFO : RESULT_FAIL;
     if (op->counted) {
         stats_count_code(&client->stats->orders.outcomes, http);
         stats_count_problem(&client->stats->orders, answer->code);
         hist_record_ns(client->stats->orders.refused, now_ns - op->due_ns);
+        if (come_back) {
+            stats_count_retry_after(&client->stats->orders, retry_after_s);
+        }
     }
     client_note(client, op, now_ns,
                 &(struct client_note){.event = unknown ? "info" : "fail",
                                       .http = http,
                                       .code = answer->code,
                                       .order_id = answer->order_id});
-    const bool again = (http == 429 || http == 503) && try_again(client, op, retry_after_s, now_ns);
-    if (!again) {
+    if (!come_back || !try_again(client, op, retry_after_s, now_ns)) {
         end(client, op);
     }
 }

@@ -67,6 +67,15 @@ void stats_count_problem(struct stats_orders *orders, const char *code)
     }
 }
 
+void stats_count_retry_after(struct stats_orders *orders, int seconds)
+{
+    if (seconds < 0 || seconds > RETRY_AFTER_MAX_S) {
+        orders->retry_after_none++;
+    } else {
+        orders->retry_after[seconds]++;
+    }
+}
+
 void stats_settle_order(struct stats *stats, enum op_result result)
 {
     switch (result) {

@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "hist.h"
 #include "net.h"
+#include "reply.h"
 
 enum {
     STATS_CODES = 600,   /* HTTP status codes below */
@@ -30,6 +31,8 @@ struct stats_orders {
         char code[ANSWER_CODE_SIZE];
         int64_t count;
     } problems[STATS_PROBLEMS];
+    int64_t retry_after[RETRY_AFTER_MAX_S + 1]; /* 429 and 503, by the seconds they ask for */
+    int64_t retry_after_none;                   /* 429 and 503 without them */
     struct hist *accept, *accept_uncorrected, *refused, *complete;
     int64_t finals[FINALS];
 };
@@ -62,6 +65,9 @@ void stats_count_code(struct stats_outcomes *outcomes, int http);
 
 /* Counts a problem's code; "" is not counted. */
 void stats_count_problem(struct stats_orders *orders, const char *code);
+
+/* Counts what a 429 or 503 asks for; -1: nothing. */
+void stats_count_retry_after(struct stats_orders *orders, int seconds);
 
 /* An order of the window has its result (RESULT_NONE: never sent). */
 void stats_settle_order(struct stats *stats, enum op_result result);

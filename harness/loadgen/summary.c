@@ -66,6 +66,21 @@ static void add_outcomes(cJSON *object, const struct stats_outcomes *outcomes)
     }
 }
 
+static void add_retry_after(cJSON *object, const struct stats_orders *orders)
+{
+    cJSON *asked = cJSON_AddObjectToObject(object, "retry_after_s");
+    for (int seconds = 0; seconds <= RETRY_AFTER_MAX_S; seconds++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%d", seconds);
+        if (orders->retry_after[seconds] > 0) {
+            add_count(asked, name, orders->retry_after[seconds]);
+        }
+    }
+    if (orders->retry_after_none > 0) {
+        add_count(asked, "none", orders->retry_after_none);
+    }
+}
+
 static void add_orders(cJSON *root, const struct stats_orders *orders)
 {
     cJSON *object = cJSON_AddObjectToObject(root, "orders");
@@ -82,6 +97,7 @@ static void add_orders(cJSON *root, const struct stats_orders *orders)
     for (int i = 0; i < STATS_PROBLEMS && orders->problems[i].count > 0; i++) {
         add_count(problems, orders->problems[i].code, orders->problems[i].count);
     }
+    add_retry_after(object, orders);
     add_hist(object, "accept_ms", orders->accept);
     add_hist(object, "accept_uncorrected_ms", orders->accept_uncorrected);
     add_hist(object, "complete_ms", orders->complete);

@@ -136,9 +136,11 @@ static size_t answer_order(const char *request, char *out)
         return problem(out, "503 Service Unavailable", "Retry-After: 1\r\n", "outcome_unknown");
     }
     if (settings->mode == MODE_BUSY && attempts[user % USERS_MAX] < settings->busy) {
-        char header[64];
+        char header[64] = "";
         attempts[user % USERS_MAX]++;
-        snprintf(header, sizeof(header), "retry-AFTER: %d\r\n", settings->retry_after_s);
+        if (settings->retry_after_s > 0) {
+            snprintf(header, sizeof(header), "retry-AFTER: %d\r\n", settings->retry_after_s);
+        }
         return problem(out, "503 Service Unavailable", header, "queue_full");
     }
     return order_created(out);

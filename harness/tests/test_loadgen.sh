@@ -230,6 +230,7 @@ test_retries() {
         '.orders.ok == .orders.count and .orders.retries == 2 * .orders.count and .orders.problems.queue_full == .orders.retries'
     agree "backoff"
     read -r least most < <(retry_gaps)
+    expect "what Retry-After asks is counted" '.orders.retry_after_s == {"1": .orders.retries}'
     same "backoff waits at least what Retry-After asks" "$((least >= 1000))" 1
     say "# waits of $least to $most ms"
     same "a retry has the same key" "$(different_keys)" "$(jq .orders.count "$S")"
@@ -245,6 +246,7 @@ test_retries() {
     stub --mode busy --busy 2
     load 0 --rate 100 --duration 1
     expect "without --retry one" '.orders.fail == .orders.count and .orders.attempts == .orders.count and .orders.refused_ms.count == .orders.count'
+    expect "that Retry-After is missing is counted" '.orders.retry_after_s == {"none": .orders.count}'
     stub --mode mute
     load 2 --rate 50 --duration 2 --timeout-ms 200 --retry backoff --retry-max 2
     expect "no reply at all: every order is info after its time-outs" \
