@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "common/clock.h"
 #include "common/tests/harness.h"
@@ -255,6 +257,66 @@ START_TEST(test_metrics_registry_refuses_when_full_and_says_so)
 }
 END_TEST
 
+/* Whether a counter of that name, help and labels is a programmer's error: it ends the process, so
+ * it is tried in a child. */
+static bool is_refused(const char *name, const char *help, const char *labels)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        close(STDERR_FILENO); /* assert has nothing to say that we want to read */
+        metrics_counter(metrics_new(), name, help, labels);
+        _exit(EXIT_SUCCESS);
+    }
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+START_TEST(test_metrics_words_that_would_break_the_text_are_refused)
+{
+    static const char *const bad[] = {
+        "a",
+        "a=",
+        "a=1",
+        "a=\"1",
+        "a=\"1\",",
+        "=\"1\"",
+        "1a=\"1\"",
+        "a-b=\"1\"",
+        ",a=\"1\"",
+        "a=\"1\"2",
+        "a=\"1\",,b=\"\"",
+        "a=\"\"\"",
+        "a=\"\\\"",
+        "a=\"1\n2\"",
+        "a=\"1\" ,b=\"2\"",
+        "a=\"1\"} 1\n",
+        "a=\"1\r\"",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assert_msg(is_refused("n_total", "N.", bad[i]), "%s", bad[i]);
+    }
+    ck_assert(!is_refused("n_total", "N.", ""));
+    ck_assert(!is_refused("n:1_total", "N.", "a=\"\",_b2=\"/orders/{} \xc3\xa9=,\""));
+    ck_assert(is_refused("n", "N.", ""));
+    ck_assert(is_refused("", "N.", ""));
+    ck_assert(is_refused("1n_total", "N.", ""));
+    ck_assert(is_refused("n _total", "N.", ""));
+    ck_assert(is_refused("flashdeal_metrics_refused_total", "N.", ""));
+    ck_assert(is_refused("n_total", "N\n", ""));
+    ck_assert(is_refused("n_total", "\\N", ""));
+    char labels[METRICS_LABELS_MAX + 1] = "a=\"";
+    memset(labels + 3, 'x', METRICS_LABELS_MAX - 5);
+    labels[METRICS_LABELS_MAX - 2] = '"';
+    ck_assert(!is_refused("n_total", "N.", labels));
+    memcpy(labels + METRICS_LABELS_MAX - 2, "x\"", sizeof "x\"");
+    ck_assert(is_refused("n_total", "N.", labels));
+}
+END_TEST
+
 START_TEST(test_metrics_free_accepts_null)
 {
     metrics_free(NULL);
@@ -442,6 +504,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_metrics_sampled_counter_is_read_at_each_scrape);
     tcase_add_test(tc, test_metrics_same_name_and_labels_are_one_series);
     tcase_add_test(tc, test_metrics_registry_refuses_when_full_and_says_so);
+    tcase_add_test(tc, test_metrics_words_that_would_break_the_text_are_refused);
     tcase_add_test(tc, test_metrics_free_accepts_null);
     tcase_add_test(tc, test_metrics_readers_may_use_the_registry);
     tcase_add_test(tc, test_metrics_threads_at_once_find_one_series);
