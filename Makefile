@@ -198,7 +198,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 	check check-quick check-all lint format clean tests tools print-phases print-cflags
 
 #: First
-#:   make demo               install what is missing, then the story in three minutes
+#:   make demo               install what is missing, then the story in four minutes
 #:   make check              install what is missing, then every test: under fifteen minutes
 #:   make doctor             what is missing or wrong on this machine, and what to do
 demo:

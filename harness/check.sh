@@ -22,11 +22,11 @@ LOGS=$ROOT/build/check
 TEST_S=120     # one test program
 BUILD_S=600    # one build of everything
 UNIT_S=420     # all unit tests in one mode
-HARNESS_S=480  # all of the harness's own tests
+HARNESS_S=900  # all of the harness's own tests
 CONTRACT_S=300 # one phase in one mode
 LINT_S=300
-SCENARIOS_S=1200
-MEASURING='test_(loadgen|server_cost|front_door)' # scripts that want the machine to themselves
+SCENARIOS_S=2400
+MEASURING='test_(loadgen|server_cost|front_door|log_cost|prometheus)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0
 failures=() skips=() phases=()

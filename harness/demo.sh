@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# demo: the story so far, in about three minutes: what breaks in phases 0 and 1, measured on real
-# servers and a real PostgreSQL. `make demo` runs it after installing what is missing.
+# demo: the story so far, in about four minutes: what breaks in phases 0 to 2 and what phase 3 makes of
+# it, measured on real servers and a real PostgreSQL. `make demo` runs it after installing what is
+# missing.
 #
 # The exit status is 0 only if everything went as harness/failure-modes.tsv expects.
 set -euo pipefail
@@ -42,12 +43,15 @@ run() {
     fi
     progress_end
     shown "$output"
+    report=$(sed -n 's/^.*\(build\/runs\/[^ ]*\/report.html\).*/\1/p' "$output" | tail -n 1)
     if ((status != 0)); then
         worst=$status
         tail -n 2 "$output"
     fi
     summary=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$output")/summary.json
-    if [[ $script == flash-sale ]]; then
+    if [[ $script == compare ]]; then
+        printf 'a comparison\t%s\t%s\tsound\n' "$1 and $2" "$( ((status == 0)) && echo sound || echo unsound)" >>"$seen"
+    elif [[ $script == flash-sale ]]; then
         printf 'a sale, audited\t%s\t%s\tPASS\n' "$1" "$(awk '$1 == "audit:" { print $2 }' "$output")" >>"$seen"
     else
         jq -r '.verdicts[] | [.failure_mode, .target, .verdict, .expected] | @tsv' "$summary" >>"$seen" || :
@@ -55,8 +59,8 @@ run() {
 }
 
 say "${BOLD}FlashDeal${PLAIN}: one server sells limited stock to a crowd. What breaks first?"
-say "About three minutes: every figure below is measured now, on this machine."
-for phase in 0 1; do
+say "About four minutes: every figure below is measured now, on this machine."
+for phase in 0 1 2 3; do
     progress "building phase $phase"
     "${TIED[@]}" env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s --no-print-directory -j "$(nproc)" "phase$phase" |
         while read -r line; do progress "building phase $phase: $line"; done || die "phase $phase does not build: make phase$phase"
@@ -90,14 +94,30 @@ and the more people want it, the fewer of them get it:
 TEXT
 CLIENTS="1 4 8 16 64 128" DURATION=${DURATION:-1} run lock-contention 1
 
+act "5. Where does the time go?" <<'TEXT'
+Phase 2 is phase 1 with eyes: it tells where an order's time goes. Five faults
+are hidden, one at a time, in an order drawn by lot; each has to be named from
+what the server tells of itself, and from nothing else:
+TEXT
+DURATION=${DURATION:-2} run blind-spot 2
+
+act "6. The cure, and what it costs" <<'TEXT'
+Phase 3 lets 4 orders into the database at a time; 128 may stand in line before
+it, and the rest are told so at once. Both get the same buyers at the same
+moments: at what they can bear, at four times that, at half:
+TEXT
+DURATION=${DURATION:-6} run compare 2 3 overload
+
 say ""
 say "${BOLD}What you have seen${PLAIN}"
-awk -F '\t' '{ printf "  %-22s %-20s %-14s %s\n", $1, (length($2) == 1 ? "phase " : "") $2, $3, $3 == $4 ? "as expected" : "NOT as expected: " $4 }' "$seen"
+awk -F '\t' '{ printf "  %-30s %-20s %-14s %s\n", $1, (length($2) == 1 ? "phase " : "") $2, $3, $3 == $4 ? "as expected" : "NOT as expected: " $4 }' "$seen"
 say ""
 say "${BOLD}Next${PLAIN}"
-say "  ./harness/overload.sh 1    phase 1 under four times the load that it can bear"
-say "  make run-1                 run it yourself; in another terminal: ./harness/buy.sh 1"
-say "  make diff-1                what phase 1 changed, as a reviewer reads it"
+[[ -z ${report-} ]] || say "  open $report  (phases 2 and 3 in curves)"
+say "  ./harness/overload.sh 2 3  the same in figures, with verdicts"
+say "  make run-3                 run it yourself; in another terminal: ./harness/buy.sh 3"
+say "  make diff-3                what phase 3 changed, as a reviewer reads it"
+say "  make matrix                every failure mode in every phase"
 say ""
 say "${DIM}$((SECONDS - began)) s; every run is kept in build/runs/${PLAIN}"
 exit "$worst"
