@@ -27,7 +27,7 @@ for target in "${TARGETS[@]}"; do
     scenario_target "$target" prepare
     [[ -n $MEASURABLE ]] || continue
     target_restart
-    [[ -n $RATE_LIGHT ]] || load_capacity 1
+    [[ -n $RATE_LIGHT ]] || load_capacity 1 "$FAULT_SALES"
     RATE_LIGHT=${RATE_LIGHT:-$(calc "int(0.3 * $CAPACITY)")}
     RANDOM=$SEED # the same order for every target
     mapfile -t faults < <(fault_draw)

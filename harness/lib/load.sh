@@ -14,7 +14,8 @@
 #   load_audit                            sale 1 against the journal of load_race or load_crowd: AUDIT is
 #                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
-#   load_capacity SECONDS                 CAPACITY: best confirmed/s over 4, 8 and 16 clients
+#   load_capacity SECONDS [SALES]         CAPACITY: best confirmed/s over 4, 8 and 16 clients, of sale 1
+#                                         or of sales 1 to SALES
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
@@ -206,8 +207,8 @@ load_capacity() {
     local clients
     CAPACITY=0
     for clients in 4 8 16; do
-        load_stock "$LOAD_UNITS"
-        load_closed "calibration-$clients" "$clients" "$1"
+        load_stock "$LOAD_UNITS" 1000000 "${2-1}"
+        load_closed "calibration-$clients" "$clients" "$1" --sales "1-${2-1}"
         load_serves
         CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
     done
