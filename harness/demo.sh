@@ -8,6 +8,10 @@ set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
 
+# Seconds of a window, of a round; DURATION, which shortens the other acts, shortens these as well.
+BLIND_S=2.5 COMPARE_S=6
+if [[ -n ${DURATION-} ]]; then BLIND_S=1.5 COMPARE_S=4; fi
+
 cd "$ROOT"
 began=$SECONDS
 mkdir -p build
@@ -39,7 +43,7 @@ run() {
     if ((status == 2)); then
         say "  (a noisy moment: once more, with longer windows)"
         status=0
-        DURATION=2 "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
+        DURATION=${AGAIN:-2} "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
     fi
     progress_end
     shown "$output"
@@ -99,14 +103,14 @@ Phase 2 is phase 1 with eyes: it tells where an order's time goes. Five faults
 are hidden, one at a time, in an order drawn by lot; each has to be named from
 what the server tells of itself, and from nothing else:
 TEXT
-DURATION=${DURATION:-2} run blind-spot 2
+DURATION=$BLIND_S AGAIN=4 run blind-spot 2
 
 act "6. The cure, and what it costs" <<'TEXT'
 Phase 3 lets 4 orders into the database at a time; 128 may stand in line before
 it, and the rest are told so at once. Both get the same buyers at the same
 moments: at what they can bear, at four times that, at half:
 TEXT
-DURATION=${DURATION:-6} run compare 2 3 overload
+DURATION=$COMPARE_S AGAIN=9 run compare 2 3 overload
 
 say ""
 say "${BOLD}What you have seen${PLAIN}"
