@@ -2,7 +2,7 @@
 # figures: the little arithmetic that bash cannot do, and a curve for the terminal. Sourced.
 #
 #   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
-#   median, p95                  of the numbers on standard input, one a line; "none" of no number
+#   median, p95, percentile N    of the numbers on standard input, one a line; "none" of no number
 #   median_known                 as median, without the empty lines; "unknown" of no number
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
 #   pair_ratios N BASE OTHER     of lines "label<tab>..": the Nth field of each OTHER over that of the
@@ -15,7 +15,10 @@ median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] :
 
 median_known() { sed '/^$/d' | median | sed 's/none/unknown/'; }
 
-p95() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int(NR * 0.95 + 0.999)] : "none" }'; }
+# The nearest rank: the smallest number that N % of them are not above.
+percentile() { sort -g | awk -v n="$1" '{ v[NR] = $1 } END { print NR ? v[int((NR * n + 99) / 100)] : "none" }'; }
+
+p95() { percentile 95; }
 
 column() { awk -F '|' -v n="$1" '/^[0-9.]+([|][0-9.]+)*$/ { print $n }' "${@:2}"; }
 

@@ -24,6 +24,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/harness/lib/postgres.sh"
 # shellcheck source=harness/lib/figures.sh
 source "$ROOT/harness/lib/figures.sh"
+# shellcheck source=harness/lib/journal.sh
+source "$ROOT/harness/lib/journal.sh"
 # shellcheck source=harness/lib/machine.sh
 source "$ROOT/harness/lib/machine.sh"
 # shellcheck source=harness/lib/verdict.sh

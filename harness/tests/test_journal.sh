@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# test_journal: the arithmetic of lib/journal.sh on small journals whose answer is known.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/../lib/common.sh"
+# shellcheck source=harness/lib/figures.sh
+source "$ROOT/harness/lib/figures.sh"
+# shellcheck source=harness/lib/journal.sh
+source "$ROOT/harness/lib/journal.sh"
+
+dir=$(mktemp -d)
+on_exit rm -rf "$dir"
+passed=0 failed=0
+
+# is NAME EXPECTED ACTUAL
+is() {
+    if [[ $2 == "$3" ]]; then
+        passed=$((passed + 1))
+        say "ok $1"
+    else
+        failed=$((failed + 1))
+        say "not ok $1: '$3', not '$2'"
+    fi
+}
+
+# ------------------------------------------------------------------------ which order was in time
+# plan DUE_S...: an order is due at each of these, and a read and a probe between them, which are none.
+plan() {
+    local due
+    printf '#flashdeal-plan 1\n#seed 1 warmup_us 0 window_us 9000000 path /health\n'
+    for due in "$@"; do
+        awk -v due="$due" 'BEGIN {
+            printf "%d\torder\t1\t7\t1\n%d\tread\t1\t0\t0\n%d\tprobe\t0\t0\t0\n", due * 1e6, due * 1e6, due * 1e6 }'
+    done
+}
+# journal "AT_S EVENT OP ATTEMPT HTTP CODE STATE LATENCY_S"...
+journal() {
+    printf '#flashdeal-journal 1\n'
+    printf '%s\n' "$@" | awk -v OFS='\t' '{
+        print int($1 * 1e6 + 0.5), $2, $3, $4, 1, 7, 1, "-", $5, $6, "-", $7, ($8 == "-" ? "-" : int($8 * 1e6 + 0.5)) }'
+}
+# in_time LINE...: of the orders due at 0, 1, 2, 3 s.
+in_time() {
+    plan 0 1 2 3 >"$dir/plan"
+    journal "$@" >"$dir/journal"
+    journal_orders "$dir/plan" "$dir/journal" | cut -f 2 | tr -d '\n'
+}
+is "confirmed at once, after 1 s, too late, never sent" 1100 "$(in_time \
+    '0 invoke 0 1 - - - -' '0.01 ok 0 1 201 - confirmed 0.01' '1 invoke 1 1 - - - -' '2 ok 1 1 201 - confirmed 1' \
+    '2 invoke 2 1 - - - -' '3.000001 ok 2 1 201 - confirmed 1.000001')"
+is "refused, lost, and a time-out" 0000 "$(in_time '0.1 fail 0 1 503 queue_full - 0.1' \
+    '1.1 info 1 1 201 lost confirmed 0.1' '2.5 info 2 1 - timeout - 0.5')"
+is "a retry counts from when the order was due" 1000 "$(in_time \
+    '0.3 info 0 1 - timeout - 0.3' '0.4 ok 0 2 201 - confirmed 0.4' '1.9 info 1 1 - timeout - 0.9' '2.1 ok 1 2 201 - confirmed 1.1')"
+is "accepted is not confirmed, until it is final" 0010 "$(in_time '0.1 ok 0 1 202 - pending 0.1' \
+    '1.1 ok 1 1 202 - pending 0.1' '1.9 final 1 1 - sold_out rejected 0.9' '2.1 ok 2 1 202 - pending 0.1' '2.9 final 2 1 - - confirmed 0.9')"
+is "with nothing in the journal all are late" 0000 "$(in_time)"
+is "the due times are the plan's" "0.000000 1.000000 2.000000 3.000000 " \
+    "$(journal_orders "$dir/plan" "$dir/journal" | cut -f 1 | tr '\n' ' ')"
+plan >"$dir/plan"
+is "without a planned order there is none" "" "$(journal_orders "$dir/plan" "$dir/journal")"
+
+# -------------------------------------------------------------------------- the share in a part of it
+# orders STEP_S SHARES..: orders STEP_S apart, one for each character: 1 in time, 0 late.
+orders() { awk -v step="$1" -v s="$2" 'BEGIN { for (i = 1; i <= length(s); i++) printf "%.6f\t%s\n", (i - 1) * step, substr(s, i, 1) }'; }
+# many N CHARACTER
+many() { printf "%$1s" '' | tr ' ' "$2"; }
+share() { orders 0.1 0011111101 | journal_share "$1" "$2"; }
+is "the share of all" 0.7 "$(share 0 1)"
+is "of a part" 0.75 "$(share 0.55 0.95)"
+is "the first moment belongs to it, the last does not" 0 "$(share 0 0.15)"
+is "and not the one at the end" 1 "$(share 0.2 0.8)"
+is "none was due" none "$(share 2 3)"
+is "of no order" none "$(journal_share 0 1 </dev/null)"
+
+# ------------------------------------------------------------------------------------- the recovery
+back() { orders 0.01 "$2" | journal_recovery "$1"; }
+is "late for one second of four, then in time" 0.85 "$(back 0 "$(many 100 0)$(many 300 1)")"
+is "never late" 0 "$(back 0 "$(many 400 1)")"
+is "never in time" none "$(back 0 "$(many 400 0)")"
+is "an outlier is no relapse" 0 "$(back 0 "$(many 200 1)0$(many 199 1)")"
+is "a relapse is one" 1.95 "$(back 0 "$(many 100 0)$(many 50 1)$(many 60 0)$(many 290 1)")"
+is "one in ten late to the end is not in time" none "$(back 0 "$(printf '1111101111%.0s' {1..40})")"
+is "95 % is enough" 0 "$(back 0 "$(many 10 0)$(many 190 1)")"
+is "in time in the last second only is not known" none "$(back 0 "$(many 350 0)$(many 90 1)")"
+is "counted from the moment asked for" 0.95 "$(back 1 "$(many 200 0)$(many 100 1)")"
+is "what was before that does not count" 0 "$(back 1 "$(many 100 0)$(many 300 1)")"
+is "without an order there is no recovery" none "$(journal_recovery 0 </dev/null)"
+is "nor with less than a second of them" none "$(back 0 "$(many 90 1)")"
+
+# ------------------------------------------------------------------------------------ the refusals
+refusals() {
+    journal '1.5 invoke 0 1 - - - -' '1.502 fail 0 1 503 queue_full - 0.002' '0.4 fail 1 1 503 queue_full - 0.1' \
+        '1.9 fail 2 1 503 deadline_exceeded - 0.6' '2.2 fail 3 1 503 queue_full - 0.3' '1.9 fail 4 2 503 queue_full - 0.7' \
+        '1.6 info 5 1 - timeout - 0.1' '3.1 fail 6 1 503 queue_full - 0.1' '1.7 ok 7 1 201 - confirmed 0.1' \
+        '3.2 fail 8 1 503 queue_full - 0.25' '1.2 fail 9 1 503 queue_full - 0.3' |
+        journal_refusals "$1" 1 3 | tr '\n' ' '
+}
+is "first attempts that were due in the window, refused with that code" "2 300 250 " "$(refusals queue_full)"
+is "another code" "600 " "$(refusals deadline_exceeded)"
+is "none" "" "$(refusals rate_limited)"
+is "and their p99 is none" none "$(percentile 99 </dev/null)"
+
+# --------------------------------------------------------------------------------- nearest rank
+is "p99 of 1 to 100" 99 "$(seq 100 | shuf | percentile 99)"
+is "p99 of 1 to 200" 198 "$(seq 200 | shuf | percentile 99)"
+is "p99 of ten is the greatest" 10 "$(seq 10 | percentile 99)"
+is "p50 of four is the second" 2 "$(seq 4 | percentile 50)"
+is "of one number it is that" 7 "$(echo 7 | percentile 1)"
+
+say "$passed passed, $failed failed"
+((failed == 0))
