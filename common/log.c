@@ -20,7 +20,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,7 +36,7 @@ enum {
     QUOTES_LENGTH = 2, /* an empty text */
     NULL_LENGTH = 4,
     NS_PER_US = 1000,
-    US_PER_MS = 1000,
+    MS_DECIMALS = 3, /* milliseconds are written to the microsecond */
 };
 
 struct line {
@@ -115,6 +114,18 @@ static bool append_character(struct line *line, const char *c, size_t length)
     return append(line, escaped, ESCAPED_MAX);
 }
 
+/* How many bytes at text stand for themselves: ASCII that needs no escape. Most texts are nothing
+ * else, and are copied in one piece. */
+static size_t plain_length(const char *text, size_t left)
+{
+    size_t length = 0;
+    while (length < left && text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' &&
+           text[length] != '\\') {
+        length++;
+    }
+    return length;
+}
+
 /* Appends text as a JSON string, cut at a character when the room ends; false if not even the
  * quotes fit. */
 static bool append_string(struct line *line, const char *text)
@@ -126,11 +137,16 @@ static bool append_string(struct line *line, const char *text)
     line->limit--; /* the closing quote's room */
     size_t left = strlen(text);
     while (left > 0) {
-        size_t length = utf8_length(text, left);
-        if (!append_character(line, text, length)) {
-            break;
+        size_t room = line->limit - line->used;
+        size_t step = plain_length(text, left < room ? left : room);
+        append(line, text, step);
+        if (step == 0) {
+            size_t length = utf8_length(text, left);
+            if (!append_character(line, text, length)) {
+                break;
+            }
+            step = length > 0 ? length : 1;
         }
-        size_t step = length > 0 ? length : 1;
         text += step;
         left -= step;
     }
@@ -138,31 +154,46 @@ static bool append_string(struct line *line, const char *text)
     return append(line, "\"", 1);
 }
 
-/* A value that is not a text, as JSON. */
-static void format_value(const struct log_field *field, char out[VALUE_SIZE])
+/* value in decimal, its last digits behind a point if decimals is not 0. Not by snprintf, which
+ * costs as much as the rest of a line. */
+static const char *format_decimal(int64_t value, int decimals, char out[VALUE_SIZE])
+{
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char *at = out + VALUE_SIZE - 1;
+    *at = '\0';
+    for (int digits = 0; left > 0 || digits <= decimals; digits++) {
+        if (digits > 0 && digits == decimals) {
+            *--at = '.';
+        }
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    }
+    if (value < 0) {
+        *--at = '-';
+    }
+    return at;
+}
+
+/* A value that is not a text, as JSON; in out, or a constant. */
+static const char *format_value(const struct log_field *field, char out[VALUE_SIZE])
 {
     switch (field->kind) {
     case LOG_KIND_NUMBER:
-        snprintf(out, VALUE_SIZE, "%lld", (long long)field->number);
-        return;
+        return format_decimal(field->number, 0, out);
+    case LOG_KIND_MS:
+        return format_decimal(field->number / NS_PER_US, MS_DECIMALS, out);
     case LOG_KIND_REAL:
         if (isfinite(field->real)) {
             snprintf(out, VALUE_SIZE, "%.15g", field->real);
-            return;
+            return out;
         }
         break; /* JSON has no NaN and no infinity */
-    case LOG_KIND_MS:
-        snprintf(out, VALUE_SIZE, "%s%lld.%03lld", field->number < 0 ? "-" : "",
-                 llabs(field->number / NS_PER_US) / US_PER_MS,
-                 llabs(field->number / NS_PER_US) % US_PER_MS);
-        return;
     case LOG_KIND_BOOL:
-        snprintf(out, VALUE_SIZE, "%s", field->number ? "true" : "false");
-        return;
+        return field->number ? "true" : "false";
     case LOG_KIND_TEXT:
         break;
     }
-    snprintf(out, VALUE_SIZE, "null");
+    return "null";
 }
 
 /* The least room a field needs. */
@@ -173,8 +204,7 @@ static size_t least_length(const struct log_field *field)
         return frame + (field->text ? QUOTES_LENGTH : NULL_LENGTH);
     }
     char value[VALUE_SIZE];
-    format_value(field, value);
-    return frame + strlen(value);
+    return frame + strlen(format_value(field, value));
 }
 
 static bool append_value(struct line *line, const struct log_field *field)
@@ -183,8 +213,7 @@ static bool append_value(struct line *line, const struct log_field *field)
         return append_string(line, field->text);
     }
     char value[VALUE_SIZE];
-    format_value(field, value);
-    return append_text(line, value);
+    return append_text(line, format_value(field, value));
 }
 
 /* Appends the whole field, its text cut if need be, or nothing of it. */
