@@ -221,6 +221,8 @@ START_TEST(test_auth_expiry_fits_in_64_bits)
     sign_text("7.0", field); /* "0" is the one spelling of it, and it was in 1970 */
     ck_assert_int_eq(user_at(field, AUTH_SKEW_S), 7);
     ck_assert_int_eq(user_at(field, AUTH_SKEW_S + 1), UNTOUCHED);
+    sign_text("7.", field);
+    ck_assert_int_eq(user_at(field, 0), UNTOUCHED);
     sign_text("7.00", field);
     ck_assert_int_eq(user_at(field, 0), UNTOUCHED);
     ck_assert_int_eq(user_of_text("7.9223372036854775807"), 7);

@@ -33,14 +33,24 @@ static atomic_int wrong;
 
 /* ------------------------------------------------------------------------------ one thread */
 
+/* What this thread has computed so far. */
+static int64_t cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return used.tv_sec * CLOCK_NS_PER_S + used.tv_nsec;
+}
+
 START_TEST(test_latch_wait_ends_at_its_deadline)
 {
     struct stages stages = {{0}};
     struct latch latch;
     latch_init(&latch);
+    int64_t used_ns = cpu_ns();
     int64_t deadline_ns = clock_deadline_ns(SHORT_MS);
     ck_assert_status(latch_wait(&latch, deadline_ns, &stages), ST_TIMEOUT);
     ck_assert_int_ge(clock_now_ns(), deadline_ns);
+    ck_assert_int_lt(cpu_ns() - used_ns, SHORT_MS * CLOCK_NS_PER_MS / 10); /* it slept */
     ck_assert_status(latch_wait(&latch, 0, &stages), ST_TIMEOUT);
     for (int stage = 0; stage < STAGE_COUNT; stage++) {
         ck_assert_int_eq(stages.spent_ns[stage], 0);
