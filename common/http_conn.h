@@ -24,6 +24,7 @@ enum { HTTP_EXTRA_BYTES_MAX = 2048 };
 enum {
     HTTP_SOCKET_UNSOUGHT = 0, /* what a new connection begins with */
     HTTP_SOCKET_NONE = -1,    /* it was looked for, and cannot be told */
+    HTTP_SOCKET_RESET = -2,   /* its client has reset it */
 };
 
 /* One reply in the making; lives beside its request. */
@@ -115,6 +116,10 @@ void http_serve_error(struct http_request *request, enum http_raw_error error);
  * gives it back. */
 void http_gone_begin(struct http_conn *conn);
 void http_gone_end(struct http_conn *conn);
+
+/* The socket of the connection that info is of: its descriptor + 1, or HTTP_SOCKET_NONE or _RESET.
+ * Reads info's addresses and ports only. */
+int http_gone_find(const struct mg_request_info *info);
 
 /* Adds Allow: the methods that path has. */
 void http_route_add_allow(struct http_request *request, const struct http_options *options,

@@ -6,16 +6,18 @@
  * from civetweb's data of the connection when a request begins and puts it back when it ends, so
  * the search is made once for each connection; a new connection begins with none (init_connection).
  *
- * Invariant: the connection is open for as long as its request is, so the descriptor that was found
- * stays its own. Between the calls that look at one, another connection's descriptor may be closed
- * and given to a newer one: so the peer is read again after the local port. Two that fit (one
- * client on two of our addresses, from the same port) cannot be told apart, and then neither is
- * taken. */
+ * Invariant: the connection is open for as long as its request is, so it is among the descriptors,
+ * and the one that was found stays its own. Between the calls that look at one, another
+ * connection's may be closed and given to a newer one: so the peer is read again after the local
+ * port. Two that fit (one client on two of our addresses, from the same port) cannot be told apart,
+ * and neither is taken. A socket whose client has reset it has no peer any more: if none fits and
+ * one of the listener's is like that, it is ours. */
 #define _GNU_SOURCE /* POLLRDHUP */
 
 #include "common/http_conn.h"
 
 #include <civetweb.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,7 +27,7 @@
 #include <sys/socket.h>
 
 enum {
-    SEARCH_FDS_MAX = 16384, /* descriptors looked at; those above are not found */
+    SEARCH_FDS_MAX = 16384, /* descriptors looked at: more than a server of 4096 threads has */
     SEARCH_STEP = 256,      /* of them, by one poll(2), which says which ones are open */
 };
 
@@ -54,25 +56,71 @@ static bool has_local_port(int fd, int port)
     return getsockname(fd, &address.any, &size) == 0 && port_of(&address) == port;
 }
 
+static bool is_listening(int fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
+
+/* What a descriptor is to a request. */
+enum kinship {
+    KIN_NONE,
+    KIN_RESET, /* a connection of its listener, and reset: whose it was cannot be told */
+    KIN_SOCKET /* the connection's socket */
+};
+
 /* The address is compared as the text that civetweb made of it, in the same way. */
-static bool has_peer(int fd, const struct mg_request_info *info)
+static enum kinship compare_peer(int fd, const struct mg_request_info *info)
 {
     union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t size = sizeof address;
     char text[sizeof info->remote_addr];
-    return getpeername(fd, &address.any, &size) == 0 && port_of(&address) == info->remote_port &&
-           getnameinfo(&address.any, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 &&
-           strcmp(text, info->remote_addr) == 0;
+    if (getpeername(fd, &address.any, &size) != 0) {
+        return errno == ENOTCONN ? KIN_RESET : KIN_NONE;
+    }
+    bool same = port_of(&address) == info->remote_port &&
+                getnameinfo(&address.any, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 &&
+                strcmp(text, info->remote_addr) == 0;
+    return same ? KIN_SOCKET : KIN_NONE;
 }
 
-static bool is_socket_of(int fd, const struct mg_request_info *info)
+static enum kinship compare(int fd, const struct mg_request_info *info)
 {
-    return has_peer(fd, info) && has_local_port(fd, info->server_port) && has_peer(fd, info);
+    enum kinship kinship = compare_peer(fd, info);
+    if (kinship == KIN_NONE || !has_local_port(fd, info->server_port)) {
+        return KIN_NONE;
+    }
+    if (kinship == KIN_RESET) {
+        return is_listening(fd) ? KIN_NONE : KIN_RESET;
+    }
+    return compare_peer(fd, info);
 }
 
-/* Looks among the count descriptors from first on; *found is HTTP_SOCKET_UNSOUGHT until one fits.
- * False: a second one fits. */
-static bool search_step(const struct mg_request_info *info, int first, int count, int *found)
+struct search {
+    const struct mg_request_info *info;
+    int fits; /* descriptors */
+    int fd;   /* the last of them */
+    bool resets;
+};
+
+static void note(struct search *search, int fd)
+{
+    switch (compare(fd, search->info)) {
+    case KIN_NONE:
+        return;
+    case KIN_RESET:
+        search->resets = true;
+        return;
+    case KIN_SOCKET:
+        search->fits++;
+        search->fd = fd;
+        return;
+    }
+}
+
+/* Looks at the open ones among count descriptors from first on. */
+static void search_step(struct search *search, int first, int count)
 {
     struct pollfd fds[SEARCH_STEP];
     for (int i = 0; i < count; i++) {
@@ -80,29 +128,25 @@ static bool search_step(const struct mg_request_info *info, int first, int count
     }
     poll(fds, (nfds_t)count, 0);
     for (int i = 0; i < count; i++) {
-        if ((fds[i].revents & POLLNVAL) == 0 && is_socket_of(fds[i].fd, info)) {
-            if (*found != HTTP_SOCKET_UNSOUGHT) {
-                return false;
-            }
-            *found = fds[i].fd + 1;
+        if ((fds[i].revents & POLLNVAL) == 0) {
+            note(search, fds[i].fd);
         }
     }
-    return true;
 }
 
-static int search(const struct mg_request_info *info)
+int http_gone_find(const struct mg_request_info *info)
 {
+    struct search search = {.info = info};
     struct rlimit limit = {.rlim_cur = SEARCH_FDS_MAX};
     getrlimit(RLIMIT_NOFILE, &limit);
     int end = limit.rlim_cur < SEARCH_FDS_MAX ? (int)limit.rlim_cur : SEARCH_FDS_MAX;
-    int found = HTTP_SOCKET_UNSOUGHT;
     for (int first = 0; first < end; first += SEARCH_STEP) {
-        int count = end - first < SEARCH_STEP ? end - first : SEARCH_STEP;
-        if (!search_step(info, first, count, &found)) {
-            return HTTP_SOCKET_NONE;
-        }
+        search_step(&search, first, end - first < SEARCH_STEP ? end - first : SEARCH_STEP);
     }
-    return found == HTTP_SOCKET_UNSOUGHT ? HTTP_SOCKET_NONE : found;
+    if (search.fits == 1) {
+        return search.fd + 1;
+    }
+    return search.fits == 0 && search.resets ? HTTP_SOCKET_RESET : HTTP_SOCKET_NONE;
 }
 
 void http_gone_begin(struct http_conn *conn)
@@ -112,23 +156,20 @@ void http_gone_begin(struct http_conn *conn)
 
 void http_gone_end(struct http_conn *conn)
 {
-    int socket_number = atomic_load(&conn->socket);
-    if (socket_number != HTTP_SOCKET_UNSOUGHT) {
-        mg_set_user_connection_data(conn->mg, (void *)(intptr_t)socket_number);
-    }
+    mg_set_user_connection_data(conn->mg, (void *)(intptr_t)atomic_load(&conn->socket));
 }
 
 bool http_client_gone(const struct http_request *request)
 {
     struct http_conn *conn = request->conn;
-    int socket_number = atomic_load(&conn->socket);
-    if (socket_number == HTTP_SOCKET_UNSOUGHT) {
-        socket_number = search(mg_get_request_info(conn->mg));
-        atomic_store(&conn->socket, socket_number);
+    int known = atomic_load(&conn->socket);
+    if (known == HTTP_SOCKET_UNSOUGHT) {
+        known = http_gone_find(mg_get_request_info(conn->mg));
+        atomic_store(&conn->socket, known);
     }
-    if (socket_number == HTTP_SOCKET_NONE) {
-        return false;
+    if (known <= 0) {
+        return known == HTTP_SOCKET_RESET;
     }
-    struct pollfd peer = {.fd = socket_number - 1, .events = POLLRDHUP};
+    struct pollfd peer = {.fd = known - 1, .events = POLLRDHUP};
     return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }

@@ -10,6 +10,7 @@
  * value, so the one descriptor that civetweb does not show is found once, when it listens. */
 #include "common/http_conn.h"
 
+#include <civetweb.h>
 #include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
@@ -53,6 +54,12 @@ static enum status try_bind(const struct http_options *options, char error[HTTP_
     snprintf(port, sizeof port, "%d", options->port);
     if (getaddrinfo(options->bind, port, &hints, &address) != 0) {
         snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %.64s: not an IP address",
+                 options->bind);
+        goto out;
+    }
+    if (address->ai_family == AF_INET6 && !mg_check_feature(MG_FEATURES_IPV6)) {
+        snprintf(error, HTTP_ERROR_SIZE,
+                 "cannot listen on %s: this civetweb was built without IPv6; give an IPv4 address",
                  options->bind);
         goto out;
     }

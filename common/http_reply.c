@@ -124,6 +124,7 @@ static void write_timing(const struct http_request *request, char out[TIMING_BYT
         if (stages->spent_ns[stage] > 0) {
             used += (size_t)snprintf(out + used, TIMING_BYTES - used, "%s;dur=%.3f, ",
                                      stages_name(stage), shown_ms(stages->spent_ns[stage]));
+            assert(used < TIMING_BYTES);
         }
     }
     snprintf(out + used, TIMING_BYTES - used, "total;dur=%.3f\r\n",

@@ -2,6 +2,8 @@
  *
  * What stands just below a limit is served, what stands just above is refused; the rows that need
  * no arithmetic are in test_http_rows.c. */
+#include <sys/resource.h>
+
 #include "common/tests/http_server.h"
 
 enum {
@@ -9,6 +11,7 @@ enum {
     READ_TIMEOUT_MS = 20000,
     TEXT_SIZE = 80000,
     CIVETWEB_BUFFER_BYTES = 65536,
+    LOW_FILE_LIMIT = 64,
 };
 
 static char text[TEXT_SIZE];
@@ -273,6 +276,22 @@ START_TEST(test_param_int)
 }
 END_TEST
 
+/* A thread without a descriptor is a thread that spins on accept. */
+START_TEST(test_start_raises_the_limit_on_open_files)
+{
+    struct rlimit before, after, low;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = before;
+    low.rlim_cur = LOW_FILE_LIMIT;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    struct http_server *server = server_start(free_port(), THREADS, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &after), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(http_stop(server), ST_OK);
+    ck_assert_uint_gt(after.rlim_cur, LOW_FILE_LIMIT);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_checked_fixture(tc, open_raw, close_raw);
@@ -289,6 +308,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_body_up_to_the_limit_is_read_one_byte_more_is_not);
     tcase_add_test(tc, test_whitespace_never_reaches_another_client_s_request);
     tcase_add_test(tc, test_whitespace_is_refused_by_a_fresh_worker);
+    tcase_add_test(tc, test_start_raises_the_limit_on_open_files);
     tcase_add_loop_test(tc, test_query_int, 0, QUERY_COUNT);
     tcase_add_test(tc, test_param_int);
 }

@@ -1,0 +1,372 @@
+/* http_client_gone: a client that has closed, reset or half-closed is gone, any other is there.
+ *
+ * GET /watch waits until the gate opens and then asks once; GET /await asks until the client is
+ * gone. The question is put by the request's own thread, by another, or by both. A server with one
+ * thread serves one connection after the other with the same civetweb connection. */
+#include <civetweb.h>
+#include <sched.h>
+
+#include "common/http_conn.h"
+#include "common/tests/http_server.h"
+
+enum {
+    THREADS = 4,
+    READ_TIMEOUT_MS = 20000,
+    GONE_WITHIN_MS = 10000,
+    CROWD = 40, /* other connections while one is looked for */
+};
+
+enum asker { BY_ITSELF, BY_ANOTHER, BY_BOTH, ASKER_COUNT };
+
+static struct raw other;
+static atomic_int asker;  /* who asks */
+static atomic_int answer; /* of the last handler: 0 there, 1 gone */
+static atomic_int answers;
+
+/* --------------------------------------------------------------------------------- the handlers */
+
+static bool ask_once(const struct http_request *request)
+{
+    return http_client_gone(request);
+}
+
+static bool ask_until_gone(const struct http_request *request)
+{
+    int64_t give_up_ns = clock_deadline_ns(GONE_WITHIN_MS);
+    while (!http_client_gone(request)) {
+        if (clock_now_ns() > give_up_ns) {
+            return false;
+        }
+        sched_yield();
+    }
+    return true;
+}
+
+struct question {
+    const struct http_request *request;
+    bool (*put)(const struct http_request *request);
+    bool gone;
+};
+
+static void *question_main(void *argument)
+{
+    struct question *question = argument;
+    question->gone = question->put(question->request);
+    return NULL;
+}
+
+/* The reply is written while another thread may still be asking: only then is it waited for. */
+static void put(struct http_request *request, bool (*put_once)(const struct http_request *request))
+{
+    struct question own = {request, put_once, false}, another = own;
+    pthread_t thread;
+    int who = asker;
+    if (who != BY_ITSELF && pthread_create(&thread, NULL, question_main, &another) != 0) {
+        handler_faults++;
+        return;
+    }
+    if (who != BY_ANOTHER) {
+        question_main(&own);
+    }
+    if (who == BY_ANOTHER) {
+        pthread_join(thread, NULL);
+    }
+    http_reply(request, 200, "{}");
+    if (who == BY_BOTH) {
+        pthread_join(thread, NULL);
+        handler_faults += own.gone != another.gone;
+    }
+    answer = who == BY_ANOTHER ? another.gone : own.gone;
+    answers++;
+}
+
+static void watch_get(struct http_request *request, void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&gate_lock);
+    gate_waiters++;
+    pthread_cond_broadcast(&gate_changed);
+    while (!gate_open) {
+        pthread_cond_wait(&gate_changed, &gate_lock);
+    }
+    gate_waiters--;
+    pthread_mutex_unlock(&gate_lock);
+    put(request, ask_once);
+}
+
+static void await_get(struct http_request *request, void *context)
+{
+    (void)context;
+    put(request, ask_until_gone);
+}
+
+static struct http_server *start(const char *bind_to, int port, int threads)
+{
+    static const struct http_route routes[] = {
+        {"GET", "/health", http_health, NULL, false, false},
+        {"GET", "/watch", watch_get, NULL, false, false},
+        {"GET", "/await", await_get, NULL, false, false},
+    };
+    struct http_options options = server_options(port, threads, READ_TIMEOUT_MS, HTTP_DRAIN_MS);
+    options.bind = bind_to;
+    options.routes = routes;
+    options.route_count = sizeof routes / sizeof routes[0];
+    return server_start_with(&options);
+}
+
+/* ----------------------------------------------------------------------------------- the client */
+
+static void await_answer(int count)
+{
+    int64_t give_up_ns = clock_deadline_ns(2 * GONE_WITHIN_MS);
+    while (answers < count) {
+        ck_assert_int_lt(clock_now_ns(), give_up_ns);
+        sched_yield();
+    }
+}
+
+/* Asks with the gate open: whether whoever waits for this reply is there. */
+static void assert_there(struct raw *client)
+{
+    int before = answers;
+    raw_send(client, GET("/watch"));
+    raw_receive(client, &reply);
+    ck_assert_int_eq(reply.status, 200);
+    await_answer(before + 1);
+    ck_assert_int_eq(answer, 0);
+}
+
+enum leave { CLOSE, RESET, HALF_CLOSE, LEAVE_COUNT };
+
+static void leave(struct raw *client, enum leave how)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    switch (how) {
+    case RESET:
+        ck_assert_int_eq(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+        raw_close(client);
+        return;
+    case CLOSE:
+        raw_close(client);
+        return;
+    case HALF_CLOSE:
+        shutdown(client->fd, SHUT_WR);
+        return;
+    case LEAVE_COUNT:
+        return;
+    }
+}
+
+static void assert_seen_to_leave(struct raw *client, enum leave how)
+{
+    int before = answers;
+    raw_send(client, GET("/await"));
+    leave(client, how);
+    await_answer(before + 1);
+    ck_assert_int_eq(answer, 1);
+}
+
+/* A client of the server on address and port, itself bound to an address and port of its own
+ * (0: any). */
+static void open_from(struct raw *client, const char *address, int port, int own_port)
+{
+    const int on = 1;
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)own_port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    ck_assert_int_eq(inet_pton(AF_INET, "127.0.0.1", &own.sin_addr), 1);
+    ck_assert_int_eq(inet_pton(AF_INET, address, &to.sin_addr), 1);
+    client->used = 0;
+    client->ended = false;
+    client->fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(setsockopt(client->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    ck_assert_int_eq(bind(client->fd, (const struct sockaddr *)&own, sizeof own), 0);
+    ck_assert_int_eq(connect(client->fd, (const struct sockaddr *)&to, sizeof to), 0);
+}
+
+/* ------------------------------------------------------------------------------------- the tests
+ */
+
+START_TEST(test_client_that_waits_is_there)
+{
+    struct http_server *server = start("127.0.0.1", raw_port, THREADS);
+    asker = _i;
+    open_raw();
+    assert_there(&raw);
+    assert_there(&raw); /* its socket is known by now */
+    close_raw();
+    ck_assert_int_eq(http_stop(server), ST_OK);
+}
+END_TEST
+
+START_TEST(test_client_that_leaves_is_gone)
+{
+    struct http_server *server = start("127.0.0.1", raw_port, THREADS);
+    asker = _i % ASKER_COUNT;
+    enum leave how = (enum leave)(_i / ASKER_COUNT);
+    open_raw();
+    assert_seen_to_leave(&raw, how);
+    raw_close(&raw);
+    open_raw();
+    assert_there(&raw); /* so its socket is known when it leaves */
+    assert_seen_to_leave(&raw, how);
+    raw_close(&raw);
+    ck_assert_int_eq(http_stop(server), ST_OK);
+}
+END_TEST
+
+START_TEST(test_others_that_leave_are_not_taken_for_it)
+{
+    static struct raw crowd[CROWD];
+    struct http_server *server = start("127.0.0.1", raw_port, CROWD + 2);
+    asker = BY_ANOTHER;
+    for (int i = 0; i < CROWD; i++) {
+        raw_open(&crowd[i], raw_port);
+        if (i == CROWD / 2) {
+            open_raw();
+        }
+    }
+    gate_set(false);
+    raw_send(&raw, GET("/watch"));
+    gate_await_waiters(1);
+    for (int i = 0; i < CROWD; i++) {
+        raw_close(&crowd[i]);
+    }
+    gate_set(true);
+    raw_receive(&raw, &reply);
+    await_answer(1);
+    ck_assert_int_eq(answer, 0);
+    assert_seen_to_leave(&raw, CLOSE);
+    ck_assert_int_eq(http_stop(server), ST_OK);
+}
+END_TEST
+
+/* The next connection of a thread has another descriptor, and the old one has a new owner, whose
+ * peer has hung up. */
+START_TEST(test_what_was_found_ends_with_its_connection)
+{
+    struct http_server *server = start("127.0.0.1", raw_port, 1);
+    int pair[2];
+    asker = BY_ITSELF;
+    open_raw();
+    assert_there(&raw);
+    close_raw();
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    close(pair[1]);
+    int blocked = dup(pair[0]); /* the descriptors that were the first connection's */
+    open_raw();
+    assert_there(&raw);
+    assert_seen_to_leave(&raw, CLOSE);
+    close(blocked);
+    close(pair[0]);
+    ck_assert_int_eq(http_stop(server), ST_OK);
+}
+END_TEST
+
+/* One client address and port at two listeners. */
+START_TEST(test_connection_to_another_listener_is_told_apart)
+{
+    int second_port = free_port(), own_port = free_port();
+    struct http_server *first = start("127.0.0.1", raw_port, THREADS);
+    struct http_server *second = start("127.0.0.1", second_port, THREADS);
+    asker = BY_ANOTHER;
+    open_from(&other, "127.0.0.1", second_port, own_port);
+    open_from(&raw, "127.0.0.1", raw_port, own_port);
+    gate_set(false);
+    raw_send(&raw, GET("/watch"));
+    gate_await_waiters(1);
+    shutdown(other.fd, SHUT_WR);
+    gate_set(true);
+    raw_receive(&raw, &reply);
+    await_answer(1);
+    ck_assert_int_eq(answer, 0);
+    assert_seen_to_leave(&raw, CLOSE);
+    raw_close(&other);
+    ck_assert_int_eq(http_stop(second), ST_OK);
+    ck_assert_int_eq(http_stop(first), ST_OK);
+}
+END_TEST
+
+/* One client address and port at two of our addresses: it cannot be told which is which. */
+START_TEST(test_connections_that_look_alike_are_there)
+{
+    int own_port = free_port();
+    struct http_server *server = start("0.0.0.0", raw_port, THREADS);
+    asker = BY_ITSELF;
+    open_from(&other, "127.0.0.2", raw_port, own_port);
+    open_from(&raw, "127.0.0.1", raw_port, own_port);
+    raw_send(&other, GET_HEALTH);
+    raw_receive(&other, &reply); /* so that it was accepted */
+    gate_set(false);
+    raw_send(&raw, GET("/watch"));
+    gate_await_waiters(1);
+    shutdown(raw.fd, SHUT_WR);
+    gate_set(true);
+    await_answer(1);
+    ck_assert_int_eq(answer, 0);
+    raw_close(&other);
+    raw_close(&raw);
+    ck_assert_int_eq(http_stop(server), ST_OK);
+}
+END_TEST
+
+/* The search itself, because civetweb may be built without IPv6. */
+START_TEST(test_socket_over_ipv6_is_found)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr *any = (struct sockaddr *)&address;
+    socklen_t size = sizeof address;
+    struct mg_request_info info = {.remote_addr = "::1"};
+    int listening = socket(AF_INET6, SOCK_STREAM, 0), client = socket(AF_INET6, SOCK_STREAM, 0);
+    if (listening < 0 || bind(listening, any, size) != 0) {
+        printf("this machine has no IPv6: not tested\n");
+        goto out;
+    }
+    ck_assert_int_eq(listen(listening, 1), 0);
+    ck_assert_int_eq(getsockname(listening, any, &size), 0);
+    info.server_port = ntohs(address.sin6_port);
+    ck_assert_int_eq(connect(client, any, size), 0);
+    ck_assert_int_eq(getsockname(client, any, &size), 0);
+    info.remote_port = ntohs(address.sin6_port);
+    int served = accept(listening, NULL, NULL);
+    ck_assert_int_eq(http_gone_find(&info), served + 1);
+    snprintf(info.remote_addr, sizeof info.remote_addr, "::2");
+    ck_assert_int_eq(http_gone_find(&info), HTTP_SOCKET_NONE);
+    close(served);
+out:
+    close(client);
+    close(listening);
+}
+END_TEST
+
+static void set_up(void)
+{
+    raw_port = free_port();
+    raw.fd = -1;
+    other.fd = -1;
+    answers = 0;
+    gate_set(true);
+}
+
+static void add_tests(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, set_up, NULL);
+    tcase_add_loop_test(tc, test_client_that_waits_is_there, 0, ASKER_COUNT);
+    tcase_add_loop_test(tc, test_client_that_leaves_is_gone, 0, ASKER_COUNT * LEAVE_COUNT);
+    tcase_add_test(tc, test_others_that_leave_are_not_taken_for_it);
+    tcase_add_test(tc, test_what_was_found_ends_with_its_connection);
+    tcase_add_test(tc, test_connection_to_another_listener_is_told_apart);
+    tcase_add_test(tc, test_connections_that_look_alike_are_there);
+    tcase_add_test(tc, test_socket_over_ipv6_is_found);
+}
+
+int main(void)
+{
+    int files = open_files();
+    int exit_status = test_main("http_gone", add_tests);
+    if (handler_faults > 0 || open_files() != files) {
+        fprintf(stderr, "http_gone: %d faults in handlers; %d open files, not %d\n", handler_faults,
+                open_files(), files);
+        return EXIT_FAILURE;
+    }
+    return exit_status;
+}
