@@ -34,13 +34,13 @@ static cJSON *parse_line(char *text)
         unsigned char c = (unsigned char)text[at];
         size_t step = utf8_length(text + at, length - at);
         if (step == 0 || c < 0x20 || c == 0x7f) {
-            ck_abort_msg("byte %zu of %s", at, text);
+            ck_abort_msg("byte %zu of %.300s", at, text);
         }
         at += step;
     }
     const char *end = NULL;
     cJSON *line = cJSON_ParseWithOpts(text, &end, false);
-    ck_assert_msg(line != NULL, "not JSON: %s", text);
+    ck_assert_msg(line != NULL, "not JSON: %.300s", text);
     ck_assert_str_eq(end, "\n");
     free(text);
     return line;
