@@ -15,7 +15,7 @@ def share($part; $all): if $all > 0 then 100 * $part / $all else null end;
 def p95: sort | if . == [] then null else .[(length * 0.95 | ceil) - 1] end;
 
 # "name{labels} value": {name, labels, value}
-def metric: capture("^(?<name>[a-z_]+)([{](?<labels>.*)[}])? (?<value>[^ ]+)$") | .value |= number;
+def metric: capture("^(?<name>[a-z_]+)([{](?<labels>.*)[}])? (?<value>[^ ]+)$") | .value = (.value | number);
 def total($name): [.[] | select(.name == $name) | .value] | if . == [] then null else add end;
 def tag($name): .labels // "" | (capture("(^|,)" + $name + "=\"(?<v>[^\"]*)\"") | .v)? // null;
 def orders: map(select(tag("method") == "POST" and tag("path") == "/orders"));

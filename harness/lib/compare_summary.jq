@@ -28,6 +28,9 @@ def known: [
     ["cpu_ms_per_order", "server CPU per confirmed order", "ms", "less"]
 ] | map({key: .[0], name: .[1], unit: .[2], better: .[3]});
 
+# The way of a request, as common/stages.h has it.
+def ways: ["validation", "queue_wait", "pool_wait", "lock_wait", "statements", "commit", "reply", "other"];
+
 ($rounds | group_by(.round) | map({round: .[0].round, a: map(select(.arm == "a"))[0], b: map(select(.arm == "b"))[0]})
     | map(select(.a and .b))) as $all
 | ($all | map(select(.a.doubt == "" and .b.doubt == ""))) as $good
@@ -42,8 +45,9 @@ def times($r): "\($r.median | two) times" + (if $r.min == $r.max then "" else " 
 def differs($r): ($r.min > 1.1) or ($r.max < 0.9);
 # URLs and directories begin a sentence as they are.
 (if $b_name | startswith("phase ") then $b_name | sentence else $b_name end) as $subject
-| (figure("goodput_s").ratio as $r
-    | if $r == null then "The goodput of \($a_name) and \($b_name) cannot be compared."
+| (figure("goodput_s") as $f | $f.ratio as $r
+    | if $f.a.median == null or $f.b.median == null then "Neither was measured."
+      elif $r == null or $f.a.median == 0 or $f.b.median == 0 then "Confirmed within 1 s: \($f.b.median | two) orders/s by \($b_name), \($f.a.median | two) by \($a_name)."
       elif differs($r) then "\($subject) confirms \(times($r)) as many orders within 1 s as \($a_name)."
       else "\($subject) confirms about as many orders within 1 s as \($a_name): \(times($r)), no difference beyond the noise." end) as $goodput
 | (figure("p99_ms").ratio as $r
@@ -62,7 +66,8 @@ def differs($r): ($r.min > 1.1) or ($r.max < 0.9);
     targets: {a: {target: $a, name: $a_name}, b: {target: $b, name: $b_name}},
     sound: $sound, pairs: ($pairs | length), figures: $figures,
     stages: {a: ($pairs | map(.a.stages)), b: ($pairs | map(.b.stages))} | map_values(
-        flatten(1) | group_by(.stage) | map({stage: .[0].stage, ms: (map(.ms) | median)})),
+        flatten(1) | group_by(.stage) | map({stage: .[0].stage, ms: (map(.ms) | median)})
+        | sort_by(.stage as $s | ways | index($s) // length)),
     shown: ($pairs | map({round, r: (over(.a.figures.goodput_s; .b.figures.goodput_s) // 0)}) | sort_by(.r)
         | if . == [] then null else .[(length - 1) / 2 | floor].round end),
     rounds: [$rounds[] | {arm, round, file: "\(.arm)\(.round).json", doubt, audit, foreign,

@@ -15,15 +15,15 @@
 
 enum { NAME_MAX_LENGTH = 32, ERROR_MAX = FILES_PATH_MAX + 256 };
 
-/* Debian 12 and 13 have version 3 here, others version 4. */
+/* Version 4 comes as chart.umd.js (its chart.js is a module, which a page cannot inline), version 3,
+ * which Debian 12 has, as chart.min.js. */
 static const char *const libraries[] = {
-    "/usr/share/javascript/chart.js/chart.min.js",
-    "/usr/share/javascript/chart.js/Chart.min.js",
     "/usr/share/javascript/chart.js/chart.umd.min.js",
     "/usr/share/javascript/chart.js/chart.umd.js",
-    "/usr/share/javascript/chart.js/chart.js",
-    "/usr/share/nodejs/chart.js/dist/chart.min.js",
+    "/usr/share/javascript/chart.js/chart.min.js",
+    "/usr/share/javascript/chart.js/Chart.min.js",
     "/usr/share/nodejs/chart.js/dist/chart.umd.js",
+    "/usr/share/nodejs/chart.js/dist/chart.min.js",
 };
 
 static char error_text[ERROR_MAX];

@@ -70,7 +70,7 @@ void run_spread(const cJSON *spread, char median[RUN_FIGURE_MAX], char range[RUN
     run_figure(run_number(spread, "min"), least);
     run_figure(run_number(spread, "max"), most);
     range[0] = '\0';
-    if (least[0] != '-' && most[0] != '-') {
+    if (strcmp(least, most) != 0) {
         snprintf(range, RUN_RANGE_MAX, "%s to %s", least, most);
     }
 }

@@ -55,7 +55,8 @@ double run_number(const cJSON *object, const char *name);
 /* Three digits of a figure, "-" of NAN. */
 void run_figure(double value, char text[RUN_FIGURE_MAX]);
 
-/* "812", "2.41 (2.20 to 2.63)": a SPREAD's median and range, "-" where there is none. */
+/* A SPREAD's median, "-" where there is none, and its range, "2.20 to 2.63", empty where all are as
+ * one. */
 void run_spread(const cJSON *spread, char median[RUN_FIGURE_MAX], char range[RUN_RANGE_MAX]);
 
 #endif

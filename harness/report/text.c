@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_WIDTH = 34, COLUMN_WIDTH = 12, WIDTH = 78, TEXT_MAX = 512 };
+enum { LABEL_WIDTH = 36, COLUMN_WIDTH = 11, WIDTH = 78, TEXT_MAX = 512 };
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -66,7 +66,7 @@ static void print_stages(const struct run *run, FILE *file)
         return;
     }
     fputc('\n', file);
-    print_names(run, file, "average time of a stage of an order, ms", "");
+    print_names(run, file, "mean time in a stage of an order, ms", "");
     const cJSON *item;
     cJSON_ArrayForEach(item, member(member(run->summary, "stages"), run_arm(first)))
     {
