@@ -19,12 +19,13 @@ set -euo pipefail
 
 dir=$1
 X=3             # grown: by at least this factor,
-SHARE=0.25      # by this share of what the request has grown by (of the waits in line left out),
+SHARE=0.25      # by this share of what the request has grown by (waits left out that others explain),
 STAGE_MS=1      # and by so much for each order: a stage's work,
 WAIT_MS=0.3     # a wait, which needs a second witness as well,
 DELAY_MS=1      # the run delay,
 DELAY_SHARE=0.5 # by this share of what any stage's work has grown by: else that is not why;
-WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it
+WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it: a small
+                # pool slows none
 ORDERS_MIN=50   # answered in a window, else it says nothing
 SAMPLES_MIN=5   # of /debug, likewise
 LOCK_SEEN=0.5   # share of the samples with a foreign root
@@ -103,8 +104,11 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         if (orders[1] < orders_min || orders[2] < orders_min)
             named("nothing", "too few orders were answered: " orders[1] " and " orders[2])
 
-        in_line = growth["queue_wait"] + growth["pool_wait"]
-        apart = growth["request"] - in_line # what waiting in line does not explain
+        before["in_line"] = before["queue_wait"] + before["pool_wait"]
+        after["in_line"] = after["queue_wait"] + after["pool_wait"]
+        in_line = growth["in_line"] = after["in_line"] - before["in_line"]
+        # What is left to explain: not the waits in line, nor for a lock that our own sessions hold.
+        apart = growth["request"] - in_line - (foreign < lock_seen ? growth["lock_wait"] : 0)
         most = ""; top = 0
         m = split("validation statements commit reply other", stages, " ")
         for (i = 1; i <= m; i++) {
@@ -120,7 +124,8 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         if (foreign == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
         if (foreign >= lock_seen) named("lock", "a session that is not the server\047s holds a lock that its sessions wait for")
         if (lent == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
-        if (lent >= pool_seen && in_line >= wait_ms && in_line >= share * growth["request"])
+        if (lent >= pool_seen && has_grown("in_line", wait_ms) && in_line >= share * growth["request"] &&
+            work[2] < work_x * work[1])
             named("pool", "orders wait " ms(in_line) " longer in line while every connection is lent out, and no work takes longer")
         named("nothing", "nothing has grown enough to be told from noise")
     }' "$dir"/{baseline,fault}.{0,1}.prom

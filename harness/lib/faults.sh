@@ -137,7 +137,7 @@ _fault_proof() {
     cpu)
         seconds=$(calc "(${EPOCHREALTIME/[.,]/} - $_FAULT_SINCE) / 1000000")
         _fault_least "$(calc "($(_fault_ticks) - $_FAULT_TICKS) / $(getconf CLK_TCK) / $seconds")" \
-            "$(calc "$(nproc) / 3")" "the busy loops hardly ran, processors"
+            "$(calc "$(nproc) / 10")" "the busy loops hardly ran, processors"
         ;;
     esac
 }
