@@ -3,11 +3,11 @@
  * A bucket is the time at which it will be full again. Until then it lacks (full_at - now) /
  * interval tokens, where interval is the time that one token takes; taking one moves full_at by one
  * interval, and is refused when the bucket would lack more than burst. interval is rounded up to
- * whole nanoseconds: a bucket never gives more than per_second, and at most 0.1 % less (at a
- * million per second; at 1000 per second 0.0001 %).
+ * whole nanoseconds: a bucket never gives more than per_second, and at most 0.1 % less (just under
+ * a million per second; at a thousand, 0.0001 %).
  *
- * A key's bucket stands in one of the WINDOW slots from its hash on; a take looks at all of them.
- * So there are no tombstones: a slot is empty (full_at 0), or full again, hence worth nothing and
+ * A key's bucket stands in one of `window` slots from its hash on; a take looks at all of them. So
+ * there are no tombstones: a slot is empty (full_at 0), or full again, hence worth nothing and
  * emptied by whoever meets it, or in use. The one that will be full first makes way; an empty slot
  * is such a one too. A bucket that has been drained is thus evicted only if all of its window have
  * been drained as far, and its owner gains no token by flooding the table with other keys of his.
@@ -32,7 +32,6 @@
 #include "common/xalloc.h"
 
 enum {
-    WINDOW = 16, /* slots that a key may stand in: four cache lines */
     SHARD_BITS = 6,
     CACHE_LINE = 64,
     RATE_MAX = 1000000,   /* of per_second and burst: their product with a second fits int64_t */
@@ -45,6 +44,8 @@ struct slot {
     int64_t key;
     int64_t full_at_ns; /* 0: empty */
 };
+
+_Static_assert(sizeof(struct slot) == 16, "what the header says that a bucket costs");
 
 struct shard {
     _Alignas(CACHE_LINE) pthread_mutex_t lock;
@@ -96,7 +97,10 @@ struct token_bucket *token_bucket_new(const struct token_bucket_options *options
     assert(options->keys_max >= TOKEN_BUCKET_SHARDS);
     struct token_bucket *table = allocate();
     table->slots_each = (uint64_t)options->keys_max / TOKEN_BUCKET_SHARDS;
-    table->window = table->slots_each < WINDOW ? table->slots_each : WINDOW;
+    table->window = table->slots_each;
+    if (table->window > TOKEN_BUCKET_WINDOW) {
+        table->window = TOKEN_BUCKET_WINDOW;
+    }
     table->interval_ns = (CLOCK_NS_PER_S + options->per_second - 1) / options->per_second;
     table->capacity_ns = table->interval_ns * options->burst;
     table->slots = xcalloc(table->slots_each * TOKEN_BUCKET_SHARDS, sizeof(*table->slots));
@@ -148,8 +152,8 @@ static void empty_locked(struct shard *shard, struct slot *slot)
 static struct slot *find_locked(const struct token_bucket *table, struct shard *shard,
                                 uint64_t hash, int64_t key)
 {
-    struct slot *first_full = NULL;
     uint64_t at = (hash & UINT32_MAX) * table->slots_each >> 32;
+    struct slot *first_full = &shard->slots[at];
     for (uint64_t i = 0; i < table->window; i++) {
         struct slot *slot = &shard->slots[at];
         at = at + 1 < table->slots_each ? at + 1 : 0;
@@ -159,7 +163,7 @@ static struct slot *find_locked(const struct token_bucket *table, struct shard *
         if (slot->full_at_ns != 0 && slot->key == key) {
             return slot;
         }
-        if (first_full == NULL || slot->full_at_ns < first_full->full_at_ns) {
+        if (slot->full_at_ns < first_full->full_at_ns) {
             first_full = slot;
         }
     }

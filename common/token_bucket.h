@@ -13,14 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TOKEN_BUCKET_SHARDS = 64 };
+enum {
+    TOKEN_BUCKET_SHARDS = 64,
+    TOKEN_BUCKET_WINDOW = 16, /* places that a key's bucket may stand in: four cache lines */
+};
 
 struct token_bucket; /* opaque; safe from any thread */
 
 struct token_bucket_options {
-    int64_t per_second; /* tokens that come back per second, 1..1,000,000 */
+    int64_t per_second; /* tokens that come back per second, 1..1,000,000; never more do, and at
+                           most 0.1 % fewer (one takes a whole number of nanoseconds) */
     int64_t burst;      /* tokens of a full bucket, 1..1,000,000 */
-    int64_t keys_max;   /* buckets at most, from TOKEN_BUCKET_SHARDS; 24 bytes each at most */
+    int64_t keys_max;   /* buckets at most, from TOKEN_BUCKET_SHARDS; 16 bytes each. Below _SHARDS x
+                           _WINDOW a key has fewer places than _WINDOW, and who is over his rate is
+                           forgotten sooner */
 };
 
 /* What a take came to. */
@@ -41,9 +47,9 @@ struct token_bucket_stats {
 /* Aborts when memory runs out. */
 struct token_bucket *token_bucket_new(const struct token_bucket_options *options);
 
-/* Takes one token of key's bucket at the time now_ns (CLOCK_MONOTONIC; a caller's clock that lags
- * behind another's is no harm). *out may be NULL. Returns whether it was admitted. Does not block
- * but for its shard's lock. */
+/* Takes one token of key's bucket at the time now_ns (CLOCK_MONOTONIC, from 0; a caller's clock
+ * that lags behind another's is no harm: he is served as of the other's). *out may be NULL. Returns
+ * whether it was admitted. Does not block but for its shard's lock. */
 bool token_bucket_take(struct token_bucket *table, int64_t key, int64_t now_ns,
                        struct token_bucket_quota *out);
 
