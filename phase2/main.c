@@ -129,7 +129,6 @@ static void stop(struct parts *parts)
 static int serve(struct parts *parts)
 {
     char error[HTTP_ERROR_SIZE];
-    stop_block();
     if (start_listeners(parts, error) != ST_OK) {
         fail("listen_failed", error);
         exit(EXIT_FAILURE); /* the admin listener may serve already */
@@ -161,6 +160,7 @@ int main(void)
     if (dbpool_wait_ready(&database, config_int("DB_WAIT_MS"), &orders_probe, error) != ST_OK) {
         return fail("db_unavailable", error);
     }
+    stop_block(); /* threads inherit it */
     struct parts parts = {NULL};
     make_parts(&parts, &database);
     int exit_status = serve(&parts);

@@ -21,8 +21,7 @@ enum { RETRY_AFTER_MAX_S = 3, INT64_TEXT_SIZE = 21 };
 /* No lock. One row, or none, as the reply's JSON; user 0 may see every order. */
 static const char SQL_ORDER[] =
     "SELECT row_to_json(o) FROM (SELECT id AS order_id, sale_id, user_id, quantity, status, reason "
-    "FROM orders WHERE id = $1 AND $2::bigint IN (0, user_id)) "
-    "o";
+    "FROM orders WHERE id = $1 AND $2::bigint IN (0, user_id)) o";
 
 static const struct pg_statement READ_ORDER = {"orders_read", SQL_ORDER, 2, STAGE_STATEMENTS};
 
