@@ -6,6 +6,12 @@
 #                                         UNITS to sell each, LIMIT (10^6) to one user
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
+#   load_steps LABEL R:S,R:S,... SECONDS [LOADGEN OPTION...]
+#                                         open loop, R orders/s for S seconds, then the next: SECONDS in
+#                                         all. Writes LOAD_JOURNAL, and LOAD_ORDERS (journal_orders)
+#   load_later LABEL DELAY RATE SECONDS [LOADGEN OPTION...]
+#                                         open loop beside the window that follows: begins DELAY after
+#                                         that one's warm-up does; load_later_end writes LOAD_ORDERS
 #   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #                                         as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
@@ -16,9 +22,14 @@
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
 #   load_capacity SECONDS [SALES]         CAPACITY: best confirmed/s over 4, 8 and 16 clients, of sale 1
 #                                         or of sales 1 to SALES
+#   load_1x                               RATE_1X: orders/s of 1x, for all targets: RATE, or 0.8 of the
+#                                         first target's capacity, which is then a figure
+#   load_idle SECONDS                     waits until the target has nothing to do; LOAD_IDLE_S: how long
+#                                         that took, "none": longer
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
+#   load_decided SECONDS                  confirmed/s in the database, in the last window's last SECONDS
 #   load_get JQ                           a value of the last window's summary
 #   load_serves                           ends the script when the target did not do its work in the
 #                                         last window: an error, not a matter of verdicts
@@ -35,7 +46,7 @@ LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
-AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' WATCH_PID='' CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
@@ -106,6 +117,31 @@ load_open() {
 load_plan() {
     progress "$(target_name): the planned load for $3 s ($1)"
     _load_window "$1" "$3" --plan "$2" "${@:4}"
+}
+
+# The steps' plan is kept: only it knows the orders that never got a connection.
+load_steps() {
+    local name
+    name=$RUN/$(target_slug).$1
+    progress "$(target_name): $2 (orders/s:s) for $3 s"
+    _load_window "$1" "$3" --steps "$2" --save-plan "$name.plan" --journal "$name.journal" "${@:4}"
+    LOAD_ORDERS=$name.orders
+    journal_orders "$name.plan" "$LOAD_JOURNAL" >"$LOAD_ORDERS"
+}
+
+# Buyers of its own, on half of the connections. No reply at all is a figure here, and no error.
+load_later() {
+    LATER=$RUN/$(target_slug).$1
+    LOAD_WARMUP_S=0 _load_begin "$1" "$(calc "$2 + $4")" --steps "0:$2,$3:$4" --save-plan "$LATER.plan" \
+        --journal "$LATER.journal" --connections 128,1,1 --first-user "$LOAD_UNITS" "${@:5}"
+    LATER_PID=$LOAD_PID
+}
+
+# shellcheck disable=SC2034 # LOAD_ORDERS: for the scripts
+load_later_end() {
+    wait "$LATER_PID" || target_check
+    LOAD_ORDERS=$LATER.orders
+    journal_orders "$LATER.plan" "$LATER.journal" >"$LOAD_ORDERS"
 }
 
 load_race() {
@@ -184,6 +220,11 @@ SQL
     postgres_keep "$WATCH_PID"
 }
 
+load_decided() {
+    calc "$(target_sql "SELECT count(*) FROM audit_orders WHERE status = 'confirmed' AND decided_at >=
+        timestamptz '$(load_get .window_ended_at)' - interval '$1 s' AND decided_at < '$(load_get .window_ended_at)'") / $1"
+}
+
 load_get() { jq -r "$1 // empty" "$LOAD_SUMMARY"; }
 
 # "t" when the database has an order that is confirmed; tables are emptied before a window.
@@ -211,5 +252,30 @@ load_capacity() {
         load_closed "calibration-$clients" "$clients" "$1" --sales "1-${2-1}"
         load_serves
         CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
+    done
+}
+
+load_1x() {
+    [[ -z $RATE_1X ]] || return 0
+    load_capacity 1
+    RATE_1X=$(calc "int(0.8 * $CAPACITY)")
+    figure "capacity (best of 4, 8, 16 clients)" "$CAPACITY" "orders/s"
+}
+
+# Idle is: none of its sessions is busy and nothing new is confirmed, for half a second.
+load_idle() {
+    local seconds=$1 quiet=0 tenths now before=''
+    LOAD_IDLE_S=none
+    progress "$(target_name): nobody comes, until it is idle"
+    for ((tenths = 0; tenths < seconds * 10; tenths++)); do
+        now="$(target_sessions) $(_load_reading | cut -d '|' -f 2)"
+        if [[ $now == *"|0 "* && $now == "$before" ]]; then quiet=$((quiet + 1)); else quiet=0; fi
+        if ((quiet == 5)); then
+            # shellcheck disable=SC2034 # for the scripts
+            LOAD_IDLE_S=$(calc "($tenths - 5) / 10")
+            return 0
+        fi
+        before=$now
+        sleep 0.1
     done
 }

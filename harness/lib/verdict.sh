@@ -3,6 +3,7 @@
 #
 #   verdict_rule VALUE PRESENT [ABSENT]   judges by two conditions, '<= 0.5' and '>= 0.8'
 #   verdict_both VERDICT...               what several figures of one failure mode say together
+#   verdict_all VERDICT...                what the parts of a design say, which must all be there
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
 #   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
@@ -51,6 +52,14 @@ verdict_both() {
         [[ $verdict == "$1" ]] || { echo INCONCLUSIVE; return 0; }
     done
     echo "$1"
+}
+
+verdict_all() {
+    case " $* " in
+    *" ABSENT "*) echo ABSENT ;;
+    *" INCONCLUSIVE "*) echo INCONCLUSIVE ;;
+    *) echo PRESENT ;;
+    esac
 }
 
 # Where others use the processors, few clients lose more than many do, and 1x more than 4x: a figure
