@@ -7,13 +7,14 @@
  * it after deadlock_timeout) has no root: its members are counted in "waiting" and stand in no
  * chain. The walk ends because a pair of root and waiter is added once.
  *
- * Moments. The waits are read before the sessions: a blocker that has finished meanwhile is
- * dropped, and the waiter that has what it waited for is then the root. While the holder changes
- * every millisecond a reply is a picture of moments close together, not of one.
+ * Moments. The waits are read before the sessions: a blocker that has meanwhile finished, or begun
+ * to wait for its next turn, is dropped, and the waiter that has what it waited for is then the
+ * root. While the holder changes every millisecond a reply is still a picture of moments close
+ * together, not of one: it may show a root that is none any more, or lose some waiters' chain.
  *
  * Cost. With nobody waiting the sessions are not looked at. Otherwise each pg_blocking_pids takes
  * all partitions of the lock table in shared mode, in which nobody can take or release a lock: for
- * 64 waiters 5 us each, 0.3 ms in all, of 9 ms for the statement. Ask when somebody looks, not ten
+ * 64 waiters 5 us each, 0.3 ms in all, of 6 ms for the reply. Ask when somebody looks, not ten
  * times a second.
  *
  * "ours" compares application_name and role with those of this connection: another node of this
@@ -42,11 +43,16 @@ enum {
     "'fingerprint', query_id::text, 'wait_event_type', wait_event_type, "                          \
     "'wait_event', wait_event, 'age_ms', "
 
-#define AGE_MS(since_) "round(extract(epoch FROM clock_timestamp() - " since_ ") * 1000)"
+/* A wait that began this moment has no time yet: now() is the statement's start. */
+#define TRANSACTION_MS "round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)"
+#define WAIT_MS "round(extract(epoch FROM clock_timestamp() - coalesce(since, now())) * 1000)"
 
 /* No lock on a row or table; see above for the lock table's own. One row. $1: chains, $2: waiters
  * of each, $3: characters of a text. A parallel worker is reported as its leader. What the role may
- * not see (it lacks pg_read_all_stats) is NULL, and "<insufficient privilege>" as a text. */
+ * not see (it lacks pg_read_all_stats) is NULL, and "<insufficient privilege>" as a text.
+ *
+ * A waiter's place: those whom the root itself blocks, then who has fewest before him. The time of
+ * the wait alone would put the first one last: its wait began anew when it got there. */
 static const char SQL_LOCKS[] =
     "SELECT reply FROM (WITH RECURSIVE "
     "waiting AS MATERIALIZED ("
@@ -58,14 +64,17 @@ static const char SQL_LOCKS[] =
     "application_name = current_setting('application_name') AND usename = session_user AS ours "
     "FROM pg_stat_activity "
     "WHERE datname = current_database() AND EXISTS (SELECT FROM waiting)), "
+    "blocked AS MATERIALIZED ("
+    "SELECT leader AS pid, waitstart, blockers FROM waiting JOIN session USING (pid) "
+    "WHERE wait_event_type = 'Lock' OR state IS NULL), "
     "edge AS MATERIALIZED ("
-    "SELECT leader AS waiter, blocker, min(waitstart) AS since "
-    "FROM waiting JOIN session USING (pid) CROSS JOIN unnest(blockers) AS blocker "
-    "WHERE (wait_event_type = 'Lock' OR state IS NULL) AND blocker <> leader "
-    "AND blocker NOT IN (SELECT pid FROM session WHERE state = 'idle') "
-    "GROUP BY leader, blocker), "
+    "SELECT pid AS waiter, blocker, min(waitstart) AS since "
+    "FROM blocked CROSS JOIN unnest(blockers) AS blocker "
+    "WHERE blocker <> pid AND blocker NOT IN (SELECT pid FROM session WHERE state = 'idle' "
+    "OR (wait_event_type = 'Lock' AND pid NOT IN (SELECT pid FROM blocked))) "
+    "GROUP BY pid, blocker), "
     "chain AS ("
-    "SELECT blocker AS root, waiter FROM edge WHERE blocker NOT IN (SELECT waiter FROM edge) "
+    "SELECT blocker AS root, waiter FROM edge WHERE blocker NOT IN (SELECT pid FROM blocked) "
     "UNION "
     "SELECT root, edge.waiter FROM chain JOIN edge ON edge.blocker = chain.waiter), "
     "waiter AS MATERIALIZED ("
@@ -73,27 +82,18 @@ static const char SQL_LOCKS[] =
     "FROM edge GROUP BY waiter), "
     "longest AS MATERIALIZED ("
     "SELECT root, count(*) AS waiting FROM chain GROUP BY root ORDER BY 2 DESC, 1 LIMIT $1::int) "
-    "SELECT json_build_object('waiting', (SELECT count(*) FROM waiter), 'chains', coalesce(("
-    "SELECT json_agg(json_build_object('waiting', waiting, "
-    "'root', json_build_object('pid', root, " SESSION AGE_MS(
-        "xact_start") "), "
-                      "'waiters', ("
-                      /* A wait that began this moment has no time yet: now() is this statement's
-                       * start. Those whom the root itself blocks stand first in a queue, then each
-                       * has one more before it; the time of the wait alone would put the first
-                       * last: its wait began anew when it got there. */
-                      "SELECT json_agg(json_build_object('pid', pid, " SESSION AGE_MS(
-                          "coalesce(since, now())") ", 'blocked_by', blocked_by) ORDER BY place) "
-                                                    "FROM (SELECT waiter.*, row_number() OVER "
-                                                    "(ORDER BY root = ANY (blocked_by) DESC, "
-                                                    "cardinality(blocked_by), since, pid) AS place "
-                                                    "FROM chain JOIN waiter ON waiter.pid = "
-                                                    "chain.waiter WHERE chain.root = longest.root "
-                                                    "ORDER BY place LIMIT $2::int) AS listed JOIN "
-                                                    "session USING (pid)"
-                                                    ")) ORDER BY waiting DESC, root) "
-                                                    "FROM longest LEFT JOIN session ON session.pid "
-                                                    "= root), '[]')) AS reply) AS answer";
+    "SELECT json_build_object('waiting', (SELECT count(DISTINCT pid) FROM blocked), 'chains', "
+    "coalesce((SELECT json_agg(json_build_object('waiting', waiting, "
+    "'root', json_build_object('pid', root, " SESSION TRANSACTION_MS "), "
+    "'waiters', ("
+    "SELECT json_agg(json_build_object('pid', pid, " SESSION WAIT_MS ", 'blocked_by', blocked_by) "
+    "ORDER BY place) "
+    "FROM (SELECT waiter.*, row_number() OVER (ORDER BY root = ANY (blocked_by) DESC, "
+    "cardinality(blocked_by), since, pid) AS place "
+    "FROM chain JOIN waiter ON waiter.pid = chain.waiter WHERE chain.root = longest.root "
+    "ORDER BY place LIMIT $2::int) AS listed JOIN session USING (pid)"
+    ")) ORDER BY waiting DESC, root) "
+    "FROM longest LEFT JOIN session ON session.pid = root), '[]')) AS reply) AS answer";
 
 static const struct pg_statement READ_LOCKS = {"locks_read", SQL_LOCKS, 3, STAGE_STATEMENTS};
 
