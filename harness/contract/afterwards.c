@@ -41,9 +41,9 @@ static long long process_start(void)
 
 void afterwards_remember(void)
 {
-    struct wire *wire = wire_try_open();
+    struct wire *wire = wire_try_open(PUBLIC);
     if (wire == NULL) {
-        fprintf(stderr, "contract: nothing listens at %s\n", contract.authority);
+        fprintf(stderr, "contract: nothing listens at %s\n", contract.at[PUBLIC].authority);
         exit(EXIT_UNKNOWN);
     }
     wire_close(wire);
@@ -96,7 +96,7 @@ END_TEST
 void before_rows_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"the stock is read before bad input", stock_is_read_before_bad_input, 0, 0, false},
+        {"the stock is read before bad input", stock_is_read_before_bad_input, 0, 0, NEEDS_NOTHING},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
 }
@@ -104,10 +104,10 @@ void before_rows_add(Suite *suite)
 void afterwards_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"bad input cost no stock", bad_input_cost_no_stock, 0, 0, false},
-        {"bad input left no row", bad_input_left_no_row, 0, 0, true},
-        {"every sale balances", every_sale_balances, 0, 0, true},
-        {"the server is the same process", server_is_the_same_process, 0, 0, false},
+        {"bad input cost no stock", bad_input_cost_no_stock, 0, 0, NEEDS_NOTHING},
+        {"bad input left no row", bad_input_left_no_row, 0, 0, NEEDS_DATABASE},
+        {"every sale balances", every_sale_balances, 0, 0, NEEDS_DATABASE},
+        {"the server is the same process", server_is_the_same_process, 0, 0, NEEDS_NOTHING},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -12,8 +12,9 @@
 
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/token.h"
 
-enum { URL_SIZE = 2048, SENT_SIZE = 8192, USERS_PER_SECOND = 1000 };
+enum { URL_SIZE = 2048, PATH_SIZE = 64, SENT_SIZE = 8192, USERS_PER_SECOND = 1000 };
 
 static CURL *handle;
 static struct reply reply;
@@ -65,7 +66,7 @@ static int take_sent(CURL *easy, curl_infotype type, char *bytes, size_t length,
     return 0;
 }
 
-static void prepare(const char *method, const char *path, const char *body)
+static void prepare(const struct client_request *request, const char *method)
 {
     static char url[URL_SIZE];
     if (handle == NULL) {
@@ -73,7 +74,7 @@ static void prepare(const char *method, const char *path, const char *body)
         ck_assert_ptr_nonnull(handle);
     }
     curl_easy_reset(handle);
-    snprintf(url, sizeof(url), "http://%s%s", contract.authority, path);
+    snprintf(url, sizeof(url), "http://%s%s", contract.at[PUBLIC].authority, request->path);
     curl_easy_setopt(handle, CURLOPT_URL, url);
     curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
@@ -83,22 +84,42 @@ static void prepare(const char *method, const char *path, const char *body)
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(handle, CURLOPT_DEBUGFUNCTION, take_sent);
     curl_easy_setopt(handle, CURLOPT_VERBOSE, 1L);
-    if (body != NULL) {
-        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body);
+    if (request->body != NULL) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body);
     }
-    memset(&reply, 0, sizeof(reply));
+    reply.status = 0;
+    reply.header_count = 0;
+    reply.body_length = 0;
+    reply.body[0] = '\0';
     sent_length = 0;
 }
 
-const struct reply *client_send(const char *method, const char *path, const char *body)
+/* The fields that libcurl would not send of itself; the caller frees them. */
+static struct curl_slist *make_fields(const struct client_request *request)
 {
-    prepare(method, path, body);
-    struct curl_slist *headers =
-        body != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
-    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    char token[TOKEN_LINE_SIZE];
+    struct curl_slist *fields = NULL;
+    token_field(request->user, token);
+    const char *const lines[] = {request->body != NULL ? "Content-Type: application/json" : NULL,
+                                 token[0] != '\0' ? token : NULL, request->fields[0],
+                                 request->fields[1]};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        fields = lines[i] != NULL ? curl_slist_append(fields, lines[i]) : fields;
+    }
+    return fields;
+}
+
+const struct reply *client_send(const struct client_request *request)
+{
+    const char *usual = request->body != NULL ? "POST" : "GET";
+    const char *method = request->method != NULL ? request->method : usual;
+    prepare(request, method);
+    struct curl_slist *fields = make_fields(request);
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, fields);
     CURLcode result = curl_easy_perform(handle);
-    curl_slist_free_all(headers);
-    ck_assert_msg(result == CURLE_OK, "%s %s: %s", method, path, curl_easy_strerror(result));
+    curl_slist_free_all(fields);
+    ck_assert_msg(result == CURLE_OK, "%s %s: %s", method, request->path,
+                  curl_easy_strerror(result));
     long status = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     reply.status = (int)status;
@@ -108,12 +129,12 @@ const struct reply *client_send(const char *method, const char *path, const char
 
 const struct reply *client_get(const char *path)
 {
-    return client_send("GET", path, NULL);
+    return client_send(&(const struct client_request){.path = path});
 }
 
 const struct reply *client_get_sale(long sale)
 {
-    char path[64];
+    char path[PATH_SIZE];
     snprintf(path, sizeof(path), "/sales/%ld", sale);
     return client_get(path);
 }
@@ -123,7 +144,15 @@ const struct reply *client_order(long sale, long long user, int quantity)
     char body[128];
     snprintf(body, sizeof(body), "{\"sale_id\":%ld,\"user_id\":%lld,\"quantity\":%d}", sale, user,
              quantity);
-    return client_send("POST", "/orders", body);
+    return client_send(
+        &(const struct client_request){.path = "/orders", .body = body, .user = user});
+}
+
+const struct reply *client_get_order(const char *id, long long user)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "/orders/%s", id);
+    return client_send(&(const struct client_request){.path = path, .user = user});
 }
 
 long long client_new_user(void)

@@ -3,7 +3,8 @@
 
     conform.py openapi.yaml exchanges.jsonl --phase N
 
-For each: the path is a template of the file that phase N has, with this method and this status; the
+For each: the path is a template of the file that phase N has on the listener that was asked (those
+with servers of their own are the admin listener's), with this method and this status; the
 content type is listed; required headers are there and every listed header fits its schema; the body
 fits its schema, problem code included. A path or method that the file does not have in phase N may
 get what x-undeclared-path and x-undeclared-method say, bytes that are no request what
@@ -53,11 +54,12 @@ def in_phase(node, phase):
 
 
 class Contract:
-    """The file as phase N has it: references resolved, what the phase lacks left out."""
+    """What the file says of one listener of phase N: references resolved, what it lacks left out."""
 
-    def __init__(self, document, phase):
+    def __init__(self, document, phase, listener):
         self.document = document
         self.phase = phase
+        self.listener = listener
         self.validators = {}
         self.paths = []
         for template, item in document["paths"].items():
@@ -94,8 +96,8 @@ class Contract:
         return schema
 
     def operations(self, item):
-        """The path's methods on the public listener."""
-        if "servers" in item:  # the admin listener has these; on the public one they are not there
+        """The path's methods on this listener."""
+        if ("servers" in item) != (self.listener == "admin"):
             return {}
         shared = self.resolve(item.get("parameters", []))
         found = {}
@@ -255,11 +257,12 @@ def main():
                                     file=sys.stderr), sys.exit(64))
     options = parser.parse_args()
     with open(options.openapi, encoding="utf-8") as text:
-        contract = Contract(yaml.safe_load(text), options.phase)
+        document = yaml.safe_load(text)
+    contracts = {name: Contract(document, options.phase, name) for name in ("public", "admin")}
     counts, faults = {}, []
     for number, exchange in read_exchanges(options.exchanges):
         try:
-            name = check(contract, exchange)
+            name = check(contracts[exchange.get("listener", "public")], exchange)
             counts[name] = counts.get(name, 0) + 1
         except Fault as fault:
             faults.append(f"line {number} ({exchange.get('test')}): {fault}")

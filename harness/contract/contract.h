@@ -28,32 +28,61 @@ enum {
     SALE_LIMITED = 1006,    /* at most two each */
     SALE_EMPTIED = 1007,    /* another session sells it out meanwhile */
     SALE_CROWDED = 1008,    /* at most two each; one user's orders, all at once */
+    SALE_QUEUED = 1009,     /* its orders have to stand in line */
     SALE_UNKNOWN = 999999999,
 };
 
-struct contract {
+/* The target's listeners; the second is there from phase 2. */
+enum listener { PUBLIC, ADMIN, LISTENER_COUNT };
+
+struct address {
     char host[CONTRACT_HOST_SIZE];
     char port[CONTRACT_PORT_SIZE];
     char authority[CONTRACT_HOST_SIZE + CONTRACT_PORT_SIZE]; /* host:port, as Host says it */
+};
+
+/* Which tests are run: what the target's settings allow to be seen. */
+enum group {
+    GROUP_WHOLE,     /* everything that the usual settings show */
+    GROUP_ADMISSION, /* few workers, a short queue, a low rate */
+    GROUP_TRUSTING,  /* no AUTH_SECRET: the body's user is believed */
+};
+
+struct contract {
+    struct address at[LISTENER_COUNT]; /* ADMIN: host "" if it is not known */
     int phase;
+    enum group group;
     const char *database;  /* libpq URI, or NULL: rows that need one are not added */
+    const char *secret;    /* the server's AUTH_SECRET, or NULL: it has none, or we do not know */
+    const char *log;       /* the file that it logs to, or NULL */
     long pid;              /* the server's, or 0: its life is judged by its replies only */
     const char *exchanges; /* JSON lines file, or NULL */
-    int read_timeout_ms;   /* the server's READ_TIMEOUT_MS */
+    /* The server's settings of the same names. */
+    int read_timeout_ms, threads;
+    int db_pool, db_workers, queue_max, order_deadline_ms, rate_limit;
 };
 
 extern struct contract contract;
+
+/* What a row or test cannot do without; several may be or'ed. */
+enum {
+    NEEDS_NOTHING = 0,
+    NEEDS_DATABASE = 1, /* --database */
+    NEEDS_ADMIN = 2,    /* --admin-url */
+    NEEDS_SECRET = 4,   /* --secret */
+    NEEDS_LOG = 8,      /* --log */
+};
 
 /* A test of its own Check case, in the phases from <= phase < until (until 0: for ever). */
 struct contract_test {
     const char *name;
     const TTest *test;
     int from, until;
-    bool needs_database;
+    int needs;
 };
 
-/* Whether a row or test of these phases is about the target. */
-bool contract_applies(int from, int until);
+/* Whether a row or test of these phases is about the target, and what it needs is there. */
+bool contract_applies(int from, int until, int needs);
 
 /* Adds the tests that apply, each as a case of its own name. */
 void contract_add_tests(Suite *suite, const struct contract_test *tests, size_t count);
@@ -66,6 +95,13 @@ void good_paths_add(Suite *suite);
 void good_orders_add(Suite *suite);
 void good_races_add(Suite *suite);
 void good_wire_add(Suite *suite);
+void good_auth_add(Suite *suite);
+void good_trusting_add(Suite *suite);
+void good_queue_add(Suite *suite);
+void good_rate_add(Suite *suite);
+void good_admin_add(Suite *suite);
+void good_metrics_add(Suite *suite);
+void good_trace_add(Suite *suite);
 void before_rows_add(Suite *suite);
 void rows_add(Suite *suite);
 void afterwards_add(Suite *suite);

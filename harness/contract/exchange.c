@@ -148,6 +148,7 @@ void exchange_record(const char *test, const char *head, size_t head_length,
     }
     cJSON *line = cJSON_CreateObject();
     cJSON_AddStringToObject(line, "test", test);
+    cJSON_AddStringToObject(line, "listener", reply->is_admins ? "admin" : "public");
     add_request_line(line, head, head_length);
     add_request_headers(line, head, head_length);
     cJSON_AddNumberToObject(line, "status", reply->status);

@@ -1,6 +1,6 @@
 /* exchange: every exchange seen, one JSON object per line, for conform.py.
  *
- *     {"test":"..","method":"GET","path":"/health","request_headers":{},"status":200,
+ *     {"test":"..","listener":"public","method":"GET","path":"/health","request_headers":{},"status":200,
  *      "headers":[["Content-Type","application/json"],..],"body":".."}
  *
  * method and path are null where the bytes sent hold no request line of HTTP/1.x; "body_base64"

@@ -52,11 +52,10 @@ END_TEST
 
 START_TEST(order_can_be_read)
 {
-    char id[UUID_TEXT_SIZE], path[ID_PATH_SIZE];
+    char id[UUID_TEXT_SIZE];
     long long user = client_new_user();
     buy(good_sale(), user, 2, id);
-    snprintf(path, sizeof(path), "/orders/%s", id);
-    cJSON *order = judge_object(client_get(path), 200);
+    cJSON *order = judge_object(client_get_order(id, user), 200);
     ck_assert_int_eq(cJSON_GetArraySize(order), 6);
     ck_assert_str_eq(judge_text(order, "order_id"), id);
     ck_assert_int_eq(judge_number(order, "sale_id"), good_sale());
@@ -89,11 +88,10 @@ END_TEST
 
 START_TEST(user_of_2_to_the_53_is_kept_exactly)
 {
-    char id[UUID_TEXT_SIZE], path[ID_PATH_SIZE];
+    char id[UUID_TEXT_SIZE];
     const long long user = 9007199254740991;
     buy(SALE_OPEN, user, 1, id);
-    snprintf(path, sizeof(path), "/orders/%s", id);
-    const struct reply *reply = client_get(path);
+    const struct reply *reply = client_get_order(id, user);
     ck_assert_int_eq(reply->status, 200);
     ck_assert_msg(strstr(reply->body, "9007199254740991") != NULL, "%s", reply->body);
 }
@@ -172,21 +170,23 @@ END_TEST
 void good_orders_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"an order is confirmed and located", order_is_confirmed_and_located, 1, 4, false},
-        {"an order can be read", order_can_be_read, 1, 4, false},
+        {"an order is confirmed and located", order_is_confirmed_and_located, 1, 4, NEEDS_NOTHING},
+        {"an order can be read", order_can_be_read, 1, 4, NEEDS_NOTHING},
         {"an order takes its units from the stock", order_takes_its_units_from_the_stock, 1, 4,
-         false},
-        {"equal orders are two orders", equal_orders_are_two_orders, 1, 4, false},
-        {"user 2^53 - 1 is kept exactly", user_of_2_to_the_53_is_kept_exactly, 1, 4, true},
+         NEEDS_NOTHING},
+        {"equal orders are two orders", equal_orders_are_two_orders, 1, 4, NEEDS_NOTHING},
+        {"user 2^53 - 1 is kept exactly", user_of_2_to_the_53_is_kept_exactly, 1, 4,
+         NEEDS_DATABASE},
         {"the limit counts the user's earlier orders", limit_counts_earlier_orders_of_the_user, 1,
-         4, true},
-        {"the last unit is sold, and not twice", last_unit_is_sold_and_not_twice, 1, 4, true},
-        {"a sale not yet open refuses", sale_not_open_refuses, 1, 4, true},
-        {"an ended sale refuses", sale_ended_refuses, 1, 4, true},
+         4, NEEDS_DATABASE},
+        {"the last unit is sold, and not twice", last_unit_is_sold_and_not_twice, 1, 4,
+         NEEDS_DATABASE},
+        {"a sale not yet open refuses", sale_not_open_refuses, 1, 4, NEEDS_DATABASE},
+        {"an ended sale refuses", sale_ended_refuses, 1, 4, NEEDS_DATABASE},
         {"a locked row is 503 and leaves nothing", locked_row_is_503_and_leaves_nothing, 1, 4,
-         true},
+         NEEDS_DATABASE},
         {"a locked row does not keep others waiting", locked_row_does_not_keep_others_waiting, 1, 4,
-         true},
+         NEEDS_DATABASE},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
 }

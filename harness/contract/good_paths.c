@@ -121,14 +121,18 @@ END_TEST
 void good_paths_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"health answers 200", health_answers_200, 0, 0, false},
-        {"a sale has every field and no other", sale_has_every_field_and_no_other, 0, 0, false},
-        {"a sale shows what the database holds", sale_shows_what_the_database_holds, 0, 0, true},
-        {"sales that are not open can be seen", sales_that_are_not_open_can_be_seen, 0, 0, true},
-        {"an unknown sale is 404", unknown_sale_is_404, 0, 0, false},
-        {"an unknown path is 404", unknown_path_is_404, 0, 0, false},
-        {"debug/sleep holds as long as asked", debug_sleep_holds_as_long_as_asked, 0, 2, false},
-        {"request ids differ", request_ids_differ, 0, 0, false},
+        {"health answers 200", health_answers_200, 0, 0, NEEDS_NOTHING},
+        {"a sale has every field and no other", sale_has_every_field_and_no_other, 0, 0,
+         NEEDS_NOTHING},
+        {"a sale shows what the database holds", sale_shows_what_the_database_holds, 0, 0,
+         NEEDS_DATABASE},
+        {"sales that are not open can be seen", sales_that_are_not_open_can_be_seen, 0, 0,
+         NEEDS_DATABASE},
+        {"an unknown sale is 404", unknown_sale_is_404, 0, 0, NEEDS_NOTHING},
+        {"an unknown path is 404", unknown_path_is_404, 0, 0, NEEDS_NOTHING},
+        {"debug/sleep holds as long as asked", debug_sleep_holds_as_long_as_asked, 0, 2,
+         NEEDS_NOTHING},
+        {"request ids differ", request_ids_differ, 0, 0, NEEDS_NOTHING},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -7,9 +7,10 @@
 #include "common/clock.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/token.h"
 #include "harness/contract/wire.h"
 
-enum { REQUEST_SIZE = 2048, KEPT_ALIVE = 50, SILENT = 20, PIPELINED = 30 };
+enum { REQUEST_SIZE = 2048, KEPT_ALIVE = 50, SILENT = 20, PIPELINED = 30, ORDERING_USER = 7 };
 
 static const char ORDER[] = "{\"sale_id\":999999999,\"user_id\":7,\"quantity\":1}";
 
@@ -18,7 +19,7 @@ static void add_request(char *text, const char *line, const char *headers, const
 {
     size_t used = strlen(text);
     int written = snprintf(text + used, REQUEST_SIZE - used, "%s HTTP/1.1\r\nHost: %s\r\n%s\r\n%s",
-                           line, contract.authority, headers, body);
+                           line, contract.at[PUBLIC].authority, headers, body);
     ck_assert(written > 0 && (size_t)written < REQUEST_SIZE - used);
 }
 
@@ -42,7 +43,7 @@ static const struct reply *expect(struct wire *wire, const char *line, int statu
 
 START_TEST(connection_serves_many_requests)
 {
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     for (int i = 0; i < KEPT_ALIVE; i++) {
         char request[REQUEST_SIZE] = "";
         add_request(request, "GET /health", "", "");
@@ -55,7 +56,7 @@ END_TEST
 START_TEST(pipelined_requests_are_answered_in_order)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     add_request(request, "GET /health", "", "");
     add_request(request, "GET /sales/1", "", "");
     add_request(request, "GET /nothing", "", "");
@@ -73,7 +74,7 @@ END_TEST
 START_TEST(many_pipelined_requests_are_all_answered)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     for (int i = 0; i < PIPELINED; i++) {
         add_request(request, i % 2 == 0 ? "GET /health" : "GET /nothing", "", "");
     }
@@ -88,10 +89,12 @@ END_TEST
 
 START_TEST(pipelined_orders_keep_their_bodies)
 {
-    char headers[REQUEST_SIZE], request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
-    snprintf(headers, sizeof(headers), "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-             strlen(ORDER));
+    char headers[REQUEST_SIZE], token[TOKEN_LINE_SIZE], request[REQUEST_SIZE] = "";
+    struct wire *wire = wire_open(PUBLIC);
+    token_field(ORDERING_USER, token);
+    snprintf(headers, sizeof(headers),
+             "Content-Type: application/json\r\n%s%sContent-Length: %zu\r\n", token,
+             token[0] != '\0' ? "\r\n" : "", strlen(ORDER));
     add_request(request, "POST /orders", headers, ORDER);
     add_request(request, "GET /health", "", "");
     add_request(request, "POST /orders", headers, ORDER);
@@ -108,7 +111,7 @@ END_TEST
 START_TEST(nothing_is_answered_after_a_refused_body)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     add_request(request, "POST /nothing", "Content-Length: 60\r\n", "");
     add_request(request, "GET /health", "", "");
     wire_send(wire, request, strlen(request));
@@ -120,7 +123,7 @@ END_TEST
 START_TEST(head_has_no_body_and_keeps_the_connection_whole)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     add_request(request, "HEAD /health", "", "");
     add_request(request, "GET /health", "", "");
     ck_assert(wire_send(wire, request, strlen(request)));
@@ -135,7 +138,7 @@ END_TEST
 START_TEST(connection_close_is_honoured)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     add_request(request, "GET /health", "Connection: close\r\n", "");
     ck_assert(wire_send(wire, request, strlen(request)));
     ck_assert(reply_announces_close(expect(wire, "GET /health", 200, NULL)));
@@ -146,7 +149,7 @@ END_TEST
 START_TEST(half_closed_client_still_gets_its_reply)
 {
     char request[REQUEST_SIZE] = "";
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     add_request(request, "GET /health", "", "");
     ck_assert(wire_send(wire, request, strlen(request)));
     wire_finish(wire);
@@ -158,12 +161,12 @@ START_TEST(silent_connections_cost_others_nothing)
 {
     struct wire *others[SILENT];
     for (size_t i = 0; i < SILENT; i++) {
-        others[i] = wire_open();
+        others[i] = wire_open(PUBLIC);
         if (i % 2 == 0) {
             wire_send(others[i], "GET /hea", 8);
         }
     }
-    struct wire *wire = wire_open();
+    struct wire *wire = wire_open(PUBLIC);
     char request[REQUEST_SIZE] = "";
     add_request(request, "GET /health", "", "");
     ck_assert(wire_send(wire, request, strlen(request)));
@@ -176,20 +179,21 @@ END_TEST
 void good_wire_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"a connection serves many requests", connection_serves_many_requests, 0, 0, false},
+        {"a connection serves many requests", connection_serves_many_requests, 0, 0, NEEDS_NOTHING},
         {"pipelined requests are answered in order", pipelined_requests_are_answered_in_order, 0, 0,
-         false},
+         NEEDS_NOTHING},
         {"many pipelined requests are all answered", many_pipelined_requests_are_all_answered, 0, 0,
-         false},
-        {"pipelined orders keep their bodies", pipelined_orders_keep_their_bodies, 1, 3, false},
+         NEEDS_NOTHING},
+        {"pipelined orders keep their bodies", pipelined_orders_keep_their_bodies, 1, 4,
+         NEEDS_NOTHING},
         {"nothing is answered after a refused body", nothing_is_answered_after_a_refused_body, 0, 0,
-         false},
-        {"HEAD has no body", head_has_no_body_and_keeps_the_connection_whole, 0, 0, false},
-        {"Connection: close is honoured", connection_close_is_honoured, 0, 0, false},
+         NEEDS_NOTHING},
+        {"HEAD has no body", head_has_no_body_and_keeps_the_connection_whole, 0, 0, NEEDS_NOTHING},
+        {"Connection: close is honoured", connection_close_is_honoured, 0, 0, NEEDS_NOTHING},
         {"a half-closed client gets its reply", half_closed_client_still_gets_its_reply, 0, 0,
-         false},
+         NEEDS_NOTHING},
         {"silent connections cost others nothing", silent_connections_cost_others_nothing, 0, 0,
-         false},
+         NEEDS_NOTHING},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -13,8 +13,14 @@
 #include "common/uuid.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/exchange.h"
+#include "harness/contract/timing.h"
 
-enum { IDS_MAX = 16384, SHOWN_MAX = 300 };
+enum { IDS_MAX = 16384, SHOWN_MAX = 300, FIRST_TIMED_PHASE = 2, FIRST_QUEUED_PHASE = 3 };
+
+/* Both ends of a reply's way round their times to 0.001 ms, part by part. */
+static const double ROUNDING_MS = 0.05;
+
+static const char METRICS_TYPE[] = "text/plain; version=0.0.4; charset=utf-8";
 
 static char ids[IDS_MAX][UUID_TEXT_SIZE];
 static size_t id_count;
@@ -62,9 +68,51 @@ static void judge_retry_after(const struct reply *reply)
                   value != NULL ? value : "missing");
 }
 
-static void judge_headers(const struct reply *reply)
+/* Whether text is a part that a request of this phase can have spent time in before its reply. */
+static bool is_timed_part(const char *name)
 {
-    const char *expected = reply->status >= 400 ? "application/problem+json" : "application/json";
+    static const char *const names[] = {"validation", "pool_wait", "lock_wait",
+                                        "statements", "commit",    "total"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "queue_wait") == 0 && contract.phase >= FIRST_QUEUED_PHASE;
+}
+
+/* Every reply from phase 2 on says where its time went: stages that there are, once each, which add
+ * up to no more than the whole. */
+static void judge_timing(const struct reply *reply)
+{
+    struct timing timing;
+    const char *value = reply_header(reply, "Server-Timing");
+    ck_assert_msg(reply_count_header(reply, "Server-Timing") == 1, "status %d: %d Server-Timing",
+                  reply->status, reply_count_header(reply, "Server-Timing"));
+    ck_assert_msg(timing_read(value, &timing), "Server-Timing is not one: %s", value);
+    for (int i = 0; i < timing.count; i++) {
+        ck_assert_msg(is_timed_part(timing.parts[i].name), "Server-Timing of nothing known: %s",
+                      value);
+    }
+    double total_ms = timing_ms(&timing, "total");
+    ck_assert_msg(total_ms > 0 && total_ms < CONTRACT_PATIENCE_MS + contract.read_timeout_ms &&
+                      timing_stages_ms(&timing) <= total_ms + ROUNDING_MS,
+                  "Server-Timing does not add up: %s", value);
+}
+
+static const char *expected_type(const char *head, size_t head_length, int status)
+{
+    static const char metrics[] = "GET /metrics";
+    if (status >= 400) {
+        return "application/problem+json";
+    }
+    bool is_metrics =
+        head_length >= sizeof(metrics) && memcmp(head, metrics, sizeof(metrics) - 1) == 0;
+    return is_metrics ? METRICS_TYPE : "application/json";
+}
+
+static void judge_headers(const struct reply *reply, const char *expected)
+{
     const char *type = reply_header(reply, "Content-Type");
     ck_assert_msg(reply_count_header(reply, "Content-Type") == 1 && strcmp(type, expected) == 0,
                   "status %d with Content-Type %s", reply->status, type != NULL ? type : "missing");
@@ -73,6 +121,13 @@ static void judge_headers(const struct reply *reply)
     }
     if (reply->status == 405) {
         ck_assert_msg(reply_header(reply, "Allow") != NULL, "405 without Allow");
+    }
+    if (reply->status == 401) {
+        ck_assert_msg(reply_header(reply, "WWW-Authenticate") != NULL,
+                      "401 without WWW-Authenticate");
+    }
+    if (contract.phase >= FIRST_TIMED_PHASE) {
+        judge_timing(reply);
     }
 }
 
@@ -94,7 +149,7 @@ void judge_reply(const char *test, const char *head, size_t head_length, const s
 {
     exchange_record(test, head, head_length, reply);
     judge_id(reply);
-    judge_headers(reply);
+    judge_headers(reply, expected_type(head, head_length, reply->status));
     judge_no_echo(reply);
     if (reply->status >= 400 && !reply->to_head) {
         judge_problem_body(reply);

@@ -13,7 +13,8 @@
 
 /* Records the exchange, then: content type by status, a request id of its own (a UUID that no other
  * reply had, the same in a problem's body), a problem as RFC 9457 with the status it came with,
- * Retry-After with 503 and 429, Allow with 405, no body after HEAD, no word of the input. */
+ * Retry-After with 503 and 429, Allow with 405, WWW-Authenticate with 401, Server-Timing from phase
+ * 2 on, no body after HEAD, no word of the input. */
 void judge_reply(const char *test, const char *head, size_t head_length, const struct reply *reply);
 
 /* The reply is the problem: this status, and this code unless it is NULL. */

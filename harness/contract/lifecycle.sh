@@ -3,6 +3,8 @@
 # lifecycle_tests PHASE URI is the whole of it.
 
 STOP_S=13 # from SIGTERM to the exit, at most
+SMALL=(DB_POOL=2 DB_WORKERS=1) # connections; half of them are the orders' from phase 3 on
+PATIENT=(DB_LOCK_MS=9000 DB_STATEMENT_MS=9000) # longer than any lock is held here
 
 # Judges the end of the server that has just been signalled. (Not in a subshell: it waits for it.)
 judge_end() {
@@ -18,20 +20,36 @@ judge_end() {
 stop_while_idle() {
     local signal
     for signal in TERM INT; do
-        server_serve DATABASE_URL="$URI" DB_POOL=2
+        server_serve DATABASE_URL="$URI" "${SMALL[@]}"
         kill "-$signal" "$SERVER_PID"
         judge_end "SIG$signal while idle ends with 0"
     done
-    server_serve DATABASE_URL="$URI" DB_POOL=2
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}"
     exec 4<>"/dev/tcp/127.0.0.1/$PORT_FREE"
     kill -TERM "$SERVER_PID"
     judge_end "SIGTERM ends with 0 while a silent connection is open"
     exec 4>&-
 }
 
+# work_later SECONDS: a request that has a connection and takes its time, and the status that it will
+# get: a sleep of so long, or from phase 2 on an order whose row another session holds until work_end.
+work_later() {
+    if ((PHASE < 2)); then
+        WORK_STATUS=200
+        ask_later "/debug/sleep?ms=$(awk "BEGIN { print $1 * 1000 }")"
+    else
+        WORK_STATUS=201
+        hold_row
+        order_later $((++USER_ID))
+        await_waiters 1
+    fi
+}
+
+work_end() { if ((PHASE >= 2)); then hold_end; fi; }
+
 stop_in_flight() {
-    server_serve DATABASE_URL="$URI" DB_POOL=2
-    ask_later '/debug/sleep?ms=1500'
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
+    work_later 1.5
     kill -TERM "$SERVER_PID"
     until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
     ask /health || :
@@ -39,44 +57,103 @@ stop_in_flight() {
         "$(expect_problem 503 overloaded 'Retry-After: [1-9]')"
     verdict "a request while draining closes" \
         "$(expect_problem 503 overloaded 'Connection: close')"
+    if ((PHASE >= 2)); then
+        ask_admin /debug/pool || :
+        verdict "the admin listener answers while the other drains" "$(expect_status 200)"
+    fi
+    work_end
     ask_result || :
-    verdict "SIGTERM lets a request in flight finish" "$(expect_status 200)"
+    verdict "SIGTERM lets a request in flight finish" "$(expect_status "$WORK_STATUS")"
     judge_end "SIGTERM with a request in flight ends with 0"
     verdict "nothing listens after the end" "$(port_answers "$PORT_FREE" && echo "port $PORT_FREE answers")"
+    if ((PHASE >= 2)); then
+        verdict "nothing listens for admins after the end" \
+            "$(port_answers "$ADMIN_FREE" && echo "port $ADMIN_FREE answers")"
+    fi
 }
 
 stop_twice() {
-    server_serve DATABASE_URL="$URI" DB_POOL=2
-    ask_later '/debug/sleep?ms=1000'
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
+    work_later 1
     kill -TERM "$SERVER_PID"
     until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
     kill -TERM "$SERVER_PID"
+    work_end
     ask_result || :
-    verdict "SIGTERM twice lets a request in flight finish" "$(expect_status 200)"
+    verdict "SIGTERM twice lets a request in flight finish" "$(expect_status "$WORK_STATUS")"
     judge_end "SIGTERM twice ends with 0"
 }
 
+# orders_of FIRST LAST: rows of these users.
+orders_of() { ask_sql "SELECT count(*) FROM orders WHERE user_id BETWEEN $1 AND $2"; }
+
+# One order is with the worker, the others stand in line: each is done or told, none is left alone.
+stop_with_a_line() {
+    local count=5 first=$((USER_ID + 1)) i pids=() told=0 bought=0 other='' status
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}" ORDER_DEADLINE_MS=8000
+    hold_row
+    for ((i = 0; i < count; i++)); do
+        _order_options $((++USER_ID))
+        curl -s -o "$RUN/line.$i.body" -w '%{http_code}' --max-time 30 "${ORDER_OPTIONS[@]}" \
+            "$SERVER_URL/orders" >"$RUN/line.$i" &
+        pids+=($!)
+    done
+    for ((i = 0; i < 200; i++)); do
+        (($(metric flashdeal_queue_length) < count - 1)) || break
+        sleep 0.02
+    done
+    verdict "a line can be seen before the stop" "$( ((i < 200)) || echo "no line of $((count - 1))")"
+    kill -TERM "$SERVER_PID"
+    until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
+    hold_end
+    wait "${pids[@]}" || :
+    for ((i = 0; i < count; i++)); do
+        status=$(<"$RUN/line.$i")
+        case $status in
+        201) bought=$((bought + 1)) ;;
+        503) told=$((told + 1)) ;;
+        *) other+="$status " ;;
+        esac
+    done
+    verdict "SIGTERM: whoever stands in line is served or told" \
+        "$( ((bought >= 1 && bought + told == count)) || echo "$bought served, $told told, else: $other")"
+    verdict "SIGTERM: who was served has his order, and nobody else" \
+        "$( (($(orders_of "$first" "$USER_ID") == bought)) || echo "$bought served, $(orders_of "$first" "$USER_ID") orders")"
+    judge_end "SIGTERM with orders in line ends with 0"
+}
+
 sessions_of_server() {
-    psql -X -A -t -q -d "$URI" -c "SELECT count(*) FROM pg_stat_activity
+    ask_sql "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'phase$1'"
 }
 
 kill_and_restart() {
-    local port why=''
-    server_serve DATABASE_URL="$URI" DB_POOL=2
-    ask_later '/debug/sleep?ms=5000'
+    local why=''
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
+    work_later 2
     server_kill
     ask_result || :
-    port=$PORT_FREE
-    server_spawn PORT="$port" DATABASE_URL="$URI" DB_POOL=2
+    server_spawn DATABASE_URL="$URI" "${SMALL[@]}"
     server_ready || why="it does not serve: $(tail -n 1 "$SERVER_LOG")"
     verdict "kill -9, then the same port serves again" "$why"
     ask /sales/1 || :
     verdict "kill -9, then the sale can be read" "$(expect_status 200)"
+    if ((PHASE >= 2)); then killed_order_is_gone; fi
     kill -TERM "$SERVER_PID"
     judge_end "the restarted server ends with 0"
     why=$(sessions_left "$1")
     verdict "no session is left in the database" "$why"
+}
+
+# The order that the dead server had begun: its session ends when it has the row.
+killed_order_is_gone() {
+    work_end
+    settles "kill -9 leaves no session idle in a transaction" 0 idle_in_transaction
+    order $((USER_ID + 1)) || :
+    verdict "kill -9, then an order goes through" "$(expect_status 201)"
+    verdict "kill -9 leaves no order that nobody was told of" \
+        "$( (($(orders_of "$USER_ID" "$USER_ID") == 0)) || echo "it is there")"
+    USER_ID=$((USER_ID + 1))
 }
 
 # Empty once the server's sessions are gone.
@@ -91,10 +168,18 @@ sessions_left() {
 }
 
 # Phase 0 waits without bound, and that is its lesson; from 1 on the wait ends in a 503.
+# From phase 2 on a read holds the connection: it waits for the table that another session holds.
 pool_exhausted() {
-    local status=0
-    server_serve DATABASE_URL="$URI" DB_POOL=1 DB_ACQUIRE_MS=300
-    ask_later '/debug/sleep?ms=2000'
+    local status=0 pool=(DB_POOL=1)
+    if (($1 >= 3)); then pool=("${SMALL[@]}"); fi
+    server_serve DATABASE_URL="$URI" "${pool[@]}" "${PATIENT[@]}" DB_ACQUIRE_MS=300
+    if (($1 < 2)); then
+        ask_later '/debug/sleep?ms=2000'
+    else
+        hold_table
+        ask_later /sales/1
+        await_waiters 1
+    fi
     if (($1 == 0)); then
         ask /sales/1 --max-time 0.7 || status=$?
         verdict "an exhausted pool makes phase 0 wait" \
@@ -106,6 +191,7 @@ pool_exhausted() {
     fi
     ask /health || :
     verdict "an exhausted pool leaves /health alone" "$(expect_status 200)"
+    work_end
     ask_result || :
     verdict "whoever held the pool is answered" "$(expect_status 200)"
     ask /sales/1 || :
@@ -117,7 +203,7 @@ pool_exhausted() {
 database_restarts() {
     local deadline
     [[ -n $PG_POSTMASTER ]] || return 0 # DATABASE_URL: not ours to stop
-    server_serve DATABASE_URL="$URI" DB_POOL=2 DB_ACQUIRE_MS=300
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" DB_ACQUIRE_MS=300
     ask /sales/1 || :
     postgres_down
     ask /health || :
@@ -139,10 +225,12 @@ database_restarts() {
 }
 
 lifecycle_tests() {
-    URI=$2
+    PHASE=$1 URI=$2
+    USER_ID=$((SECONDS + 1000))
     stop_while_idle
     stop_in_flight
     stop_twice
+    if ((PHASE == 3)); then stop_with_a_line; fi
     kill_and_restart "$1"
     pool_exhausted "$1"
     database_restarts "$1"

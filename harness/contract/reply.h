@@ -10,7 +10,7 @@ enum {
     REPLY_HEADERS_MAX = 32,
     REPLY_NAME_SIZE = 64,
     REPLY_VALUE_SIZE = 512,
-    REPLY_BODY_MAX = 16384,
+    REPLY_BODY_MAX = 512 * 1024, /* /metrics has hundreds of series */
 };
 
 struct reply_header {
@@ -22,6 +22,7 @@ struct reply {
     int status;
     bool continued; /* a 100 Continue came before it */
     bool to_head;   /* it answers HEAD: a Content-Length stands for what GET would have sent */
+    bool is_admins; /* it came from the admin listener; set by whoever received it */
     size_t header_count;
     struct reply_header headers[REPLY_HEADERS_MAX];
     size_t body_length;

@@ -14,25 +14,21 @@
 #include "common/clock.h"
 #include "common/tests/harness.h"
 #include "harness/contract/contract.h"
+#include "harness/contract/message.h"
 #include "harness/contract/wire.h"
 
 enum {
-    MESSAGE_SIZE = 160 * 1024,
-    VALUE_SIZE = 512,
-    PRIMED_MAX = 40,         /* connections that go before a row that asks for it */
+    PRIMED_MAX = 80,         /* connections that go before a row that asks for it, at most */
+    PRIMED_PERCENT = 83,     /* of the server's threads */
     DRIPS_PER_DEADLINE = 20, /* a dripped byte comes this often within READ_TIMEOUT_MS */
     EARLY_MS = 50,           /* clocks and scheduling, at the lower bound of a deadline */
 };
 
-/* What a proper client of the phase sends with every order. */
-static const struct {
-    int from, until;
-    const char *lines;
-} client_headers[] = {
-    {0, 3, ""},
+/* What each listener always answers. */
+static const struct text ALIVE[LISTENER_COUNT] = {
+    [PUBLIC] = TEXT("GET /health HTTP/1.1\r\n" HOST "\r\n"),
+    [ADMIN] = TEXT("GET /debug/pool HTTP/1.1\r\n" HOST "\r\n"),
 };
-
-static const char HEALTH[] = "GET /health HTTP/1.1\r\n" HOST "\r\n";
 
 /* Another client's two requests, sent at once: the first ROW_OTHERS_BYTES long, the second shorter.
  * A server that moves the second to the front of its buffer leaves it whole, its secret in it, at
@@ -40,78 +36,6 @@ static const char HEALTH[] = "GET /health HTTP/1.1\r\n" HOST "\r\n";
 static const char OTHERS_FIRST[] = "GET /health HTTP/1.1\r\n" HOST "X-Pad: <<repeat>>\r\n\r\n";
 static const char OTHERS_SECOND[] =
     "GET /health HTTP/1.1\r\n" HOST "Authorization: Bearer " CANARY "\r\n\r\n";
-
-/* Bytes made from a row; the suite has one thread, so there is one of each. */
-struct message {
-    size_t length;
-    char bytes[MESSAGE_SIZE];
-};
-
-static void append(struct message *message, const char *bytes, size_t length)
-{
-    ck_assert_msg(message->length + length <= MESSAGE_SIZE, "the row is too long to send");
-    if (length > 0) {
-        memcpy(message->bytes + message->length, bytes, length);
-    }
-    message->length += length;
-}
-
-static void append_client_headers(struct message *message)
-{
-    for (size_t i = 0; i < sizeof(client_headers) / sizeof(client_headers[0]); i++) {
-        if (contract_applies(client_headers[i].from, client_headers[i].until)) {
-            append(message, client_headers[i].lines, strlen(client_headers[i].lines));
-        }
-    }
-}
-
-/* Writes what stands at `at`, if it is a placeholder; returns the placeholder's length or 0. */
-static size_t append_placeholder(struct message *message, const struct row *row, const char *at,
-                                 size_t left, size_t body_length)
-{
-    static const char *const names[] = {"<<host>>", "<<sale>>", "<<length>>", "<<client>>",
-                                        "<<repeat>>"};
-    size_t which = 0;
-    while (which < 5 &&
-           (left < strlen(names[which]) || memcmp(at, names[which], strlen(names[which])) != 0)) {
-        which++;
-    }
-    char value[VALUE_SIZE] = "";
-    if (which == 0) {
-        snprintf(value, sizeof(value), "%s", contract.authority);
-    } else if (which == 1) {
-        snprintf(value, sizeof(value), "%d",
-                 contract.database != NULL ? SALE_BAD_INPUT : SALE_SEEDED);
-    } else if (which == 2) {
-        snprintf(value, sizeof(value), "%zu", body_length);
-    } else if (which == 3) {
-        append_client_headers(message);
-    } else if (which == 4) {
-        for (int i = 0; i < row->times; i++) {
-            append(message, row->repeat, strlen(row->repeat));
-        }
-    } else {
-        return 0;
-    }
-    append(message, value, strlen(value));
-    return strlen(names[which]);
-}
-
-static void expand(struct message *message, const struct row *row, struct text text,
-                   size_t body_length)
-{
-    message->length = 0;
-    for (size_t i = 0; i < text.length;) {
-        size_t skipped = text.bytes[i] == '<' ? append_placeholder(message, row, text.bytes + i,
-                                                                   text.length - i, body_length)
-                                              : 0;
-        if (skipped == 0) {
-            append(message, text.bytes + i, 1);
-            skipped = 1;
-        }
-        i += skipped;
-    }
-}
 
 static void send_row(const struct row *row, struct wire *wire, const struct message *head,
                      const struct message *body)
@@ -152,13 +76,13 @@ static void expand_others(struct message *requests)
     static const struct text first = TEXT(OTHERS_FIRST), second = TEXT(OTHERS_SECOND);
     static struct message tail;
     struct row pad = {.repeat = "x"};
-    expand(requests, &pad, first, 0);
+    message_expand(requests, &pad, first, 0);
     ck_assert_int_lt((int)requests->length, ROW_OTHERS_BYTES);
     pad.times = ROW_OTHERS_BYTES - (int)requests->length;
-    expand(requests, &pad, first, 0);
-    expand(&tail, &pad, second, 0);
+    message_expand(requests, &pad, first, 0);
+    message_expand(&tail, &pad, second, 0);
     ck_assert_int_le((int)tail.length, ROW_OTHERS_BYTES);
-    append(requests, tail.bytes, tail.length);
+    message_append(requests, tail.bytes, tail.length);
 }
 
 /* Other clients are served, so many that most of the server's threads have served one. */
@@ -167,20 +91,22 @@ static void serve_others(void)
     static struct message requests;
     static struct reply reply;
     struct wire *others[PRIMED_MAX];
+    int most = contract.threads * PRIMED_PERCENT / 100;
+    int count = most < 1 ? 1 : most > PRIMED_MAX ? PRIMED_MAX : most;
     expand_others(&requests);
-    for (size_t i = 0; i < PRIMED_MAX; i++) {
-        others[i] = wire_open();
+    for (int i = 0; i < count; i++) {
+        others[i] = wire_open(PUBLIC);
     }
-    for (size_t i = 0; i < PRIMED_MAX; i++) {
+    for (int i = 0; i < count; i++) {
         wire_send(others[i], requests.bytes, requests.length);
     }
-    for (size_t i = 0; i < 2 * PRIMED_MAX; i++) {
+    for (int i = 0; i < 2 * count; i++) {
         enum wire_result result =
             wire_receive(others[i / 2], false, clock_deadline_ns(CONTRACT_PATIENCE_MS), &reply);
         ck_assert_msg(result == WIRE_REPLY, "another client got %s", wire_result_name(result));
         judge_reply("other client", requests.bytes, requests.length, &reply);
     }
-    for (size_t i = 0; i < PRIMED_MAX; i++) {
+    for (int i = 0; i < count; i++) {
         wire_close(others[i]);
     }
 }
@@ -233,18 +159,17 @@ static bool may_be_idle(int64_t started_ns)
     return since_ms >= contract.read_timeout_ms / 2 - EARLY_MS;
 }
 
-static void ask_health(struct wire *wire, const char *test)
+static void ask_alive(struct wire *wire, const char *test)
 {
-    static const struct text text = TEXT(HEALTH);
-    static const struct row none;
     static struct message request;
     static struct reply reply;
-    expand(&request, &none, text, 0);
+    const struct row plain = {.listener = wire->listener};
+    message_expand(&request, &plain, ALIVE[wire->listener], 0);
     wire_send(wire, request.bytes, request.length);
     enum wire_result result =
         wire_receive(wire, false, clock_deadline_ns(CONTRACT_PATIENCE_MS), &reply);
     ck_assert_msg(result == WIRE_REPLY && reply.status == 200,
-                  "%s: GET /health afterwards got %s, status %d", test, wire_result_name(result),
+                  "%s: a good request afterwards got %s, status %d", test, wire_result_name(result),
                   reply.status);
     judge_reply(test, request.bytes, request.length, &reply);
 }
@@ -266,7 +191,7 @@ static void judge_connection(const struct row *row, struct wire *wire, enum wire
     if (may_be_idle(started_ns) && wire_ends(wire, clock_now_ns())) {
         return;
     }
-    ask_health(wire, row->name);
+    ask_alive(wire, row->name);
 }
 
 static void run_row(const struct row *row)
@@ -277,9 +202,9 @@ static void run_row(const struct row *row)
     if (row->after_others) {
         serve_others();
     }
-    expand(&body, row, row->body, 0);
-    expand(&head, row, row->head, body.length);
-    struct wire *wire = wire_open();
+    message_expand(&body, row, row->body, 0);
+    message_expand(&head, row, row->head, body.length);
+    struct wire *wire = wire_open(row->listener);
     int64_t started_ns = clock_now_ns();
     send_row(row, wire, &head, &body);
     int64_t patience_ms = contract.read_timeout_ms + CONTRACT_PATIENCE_MS;
@@ -293,15 +218,16 @@ static void run_row(const struct row *row)
     ck_assert_msg(!row->no_continue || !reply.continued, "%s: 100 Continue came", row->name);
     judge_connection(row, wire, result, &reply, started_ns);
     wire_close(wire);
-    wire = wire_open();
-    ask_health(wire, row->name);
+    wire = wire_open(row->listener);
+    ask_alive(wire, row->name);
     wire_close(wire);
 }
 
 /* ------------------------------------------------------------------------------------------ */
 
 static const struct row_table *const tables[] = {&rows_framing, &rows_slow, &rows_routes,
-                                                 &rows_length,  &rows_json, &rows_fields};
+                                                 &rows_length,  &rows_json, &rows_fields,
+                                                 &rows_auth,    &rows_admin};
 
 /* The i-th row of all tables. */
 static const struct row *find_row(size_t i)
@@ -325,7 +251,7 @@ void rows_add(Suite *suite)
 {
     const struct row *row_i = NULL;
     for (int i = 0; (row_i = find_row((size_t)i)) != NULL; i++) {
-        if (contract_applies(row_i->from, row_i->until)) {
+        if (contract_applies(row_i->from, row_i->until, row_i->needs)) {
             tcase_add_loop_test(contract_add_case(suite, row_i->name), row, i, i + 1);
         }
     }

@@ -5,9 +5,13 @@
  *     <<host>>      host:port of the target
  *     <<sale>>      the sale that bad input aims at
  *     <<length>>    the body's length in bytes
- *     <<client>>    the header lines that a proper client of the phase sends with every order: none
- *                   before phase 3 (row.c has the table)
+ *     <<client>>    the header lines that a proper client of the phase sends with every order: a
+ *                   token of user 7 from phase 3, where the target has a secret
  *     <<repeat>>    the row's `repeat`, `times` times
+ *     <<signed>>    the row's `claims`, a dot, and their mac under the target's secret
+ *     <<foreign>>   the same under another secret
+ *     <<mac>>       the mac of the row's `claims` alone; <<MAC>>: in capitals
+ *     <<expiry>>    a time to come, <<past>>: one gone by, in unix seconds
  *
  * The reply must be one of `expect`, sent in time and judged as every reply is (judge.h). Then the
  * connection: closed where the row says so (and the reply says so too); else it must either
@@ -18,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
 
 enum { ROW_EXPECT_MAX = 3 };
@@ -59,9 +64,12 @@ enum pace {
 struct row {
     const char *name;
     int from, until; /* phases: from <= phase < until; until 0: for ever */
+    int needs;       /* NEEDS_.. */
+    enum listener listener;
     struct text head, body;
     const char *repeat;
     int times;
+    const char *claims; /* of a token */
     enum pace pace;
     struct expectation expect[ROW_EXPECT_MAX];
     enum connection connection;
@@ -82,6 +90,8 @@ extern const struct row_table rows_routes;  /* paths, methods, queries, ids in p
 extern const struct row_table rows_length;  /* Content-Length, Transfer-Encoding, body sizes */
 extern const struct row_table rows_json;    /* bodies that are not the one JSON object */
 extern const struct row_table rows_fields;  /* its fields */
+extern const struct row_table rows_auth;    /* tokens, wrong and right */
+extern const struct row_table rows_admin;   /* the admin listener */
 
 #define HOST "Host: <<host>>\r\n"
 #define JSON_TYPE "Content-Type: application/json\r\n"

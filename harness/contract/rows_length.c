@@ -55,7 +55,7 @@ static const struct row rows[] = {
     {"identity", .from = 1, .head = ORDER("Transfer-Encoding: identity\r\n"), BODY,
      .expect = {{411, "length_required"}, {400, "bad_request"}}, .connection = CLOSES},
     {"415 comes before 411", .from = 1,
-     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\n\r\n"),
+     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST "<<client>>Content-Type: text/plain\r\n\r\n"),
      .expect = {{415, "unsupported_media_type"}}, .connection = MAY_CLOSE},
 
     {"length 4096 is fine", .head = TEXT(ORDER_HEAD), .body = TEXT(UNKNOWN_SALE_ORDER "<<repeat>>"),

@@ -17,10 +17,12 @@ static const struct row rows[] = {
     {"no body", .from = 1, .head = TEXT(ORDER_HEAD), .body = TEXT(UNKNOWN_SALE_ORDER),
      .pace = WITHOUT_BODY, TIMED_OUT},
     {"body shorter than announced", .from = 1,
-     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST JSON_TYPE "Content-Length: 100\r\n\r\n"),
+     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST "<<client>>" JSON_TYPE
+                  "Content-Length: 100\r\n\r\n"),
      .body = TEXT(UNKNOWN_SALE_ORDER), TIMED_OUT},
     {"body short of one byte", .from = 1,
-     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST JSON_TYPE "Content-Length: 4096\r\n\r\n"),
+     .head = TEXT("POST /orders HTTP/1.1\r\n" HOST "<<client>>" JSON_TYPE
+                  "Content-Length: 4096\r\n\r\n"),
      .body = TEXT("<<repeat>>"), .repeat = " ", .times = 4095, TIMED_OUT},
     {"dripped body", .from = 1, .head = TEXT(ORDER_HEAD), .body = TEXT(UNKNOWN_SALE_ORDER),
      .pace = DRIPPED_BODY, TIMED_OUT},

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # run.sh PHASE [release|asan|tsan]: one phase against its contract, with a throwaway PostgreSQL.
 #
-# Builds both, starts the server, runs the black-box suite, holds every exchange against
-# openapi.yaml, stops the server, then sees how it starts and ends. Prints what Check prints and a
-# line `ok NAME` or `not ok NAME` per test of its own; exit status 0 if nothing failed. Logs and
-# exchanges stay in build/MODE/contract-phaseN/. DATABASE_URL uses an existing PostgreSQL server.
+# Builds both, starts the server, runs the black-box suite, stops the server, then sees what it logs
+# and how it starts and ends, and holds every exchange against openapi.yaml. From phase 3 on the suite
+# meets two more servers: one with a short queue and a low rate, and one without AUTH_SECRET. Prints
+# what Check prints and a line `ok NAME` or `not ok NAME` per test of its own; exit status 0 if nothing
+# failed. Logs and exchanges stay in build/MODE/contract-phaseN/. DATABASE_URL uses an existing
+# PostgreSQL server.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
@@ -16,10 +18,18 @@ source "$ROOT/harness/contract/server.sh"
 source "$ROOT/harness/contract/startup.sh"
 # shellcheck source=harness/contract/lifecycle.sh
 source "$ROOT/harness/contract/lifecycle.sh"
+# shellcheck source=harness/contract/telemetry.sh
+source "$ROOT/harness/contract/telemetry.sh"
 
 POOL=8           # connections of the server that meets the suite
-LOCK_MS=500      # its DB_LOCK_MS: the suite waits for a lock's time-out
+WORKERS=4        # of them, from phase 3 on
+QUEUE=8          # orders that may stand in line there
+LOCK_MS=1000     # its DB_LOCK_MS: the suite waits for a lock's time-out
 THREADS=48       # few, so that requests of different clients meet on one thread
+THREADS_QUEUED=80 # as few as a queue and its workers allow
+RATE=10000       # so many that nobody is refused, but where that is what is tested:
+LOW_RATE=5
+DEADLINE_MS=1000 # an order's in line, there
 READ_TIMEOUT=1000
 SETTLE_TRIES=50  # of 0.1 s, until sessions and descriptors are given back
 HERE=$ROOT/harness/contract
@@ -68,9 +78,34 @@ log_is_clean() {
         printf '%d of %d lines are JSON objects' "$objects" "$lines"
     elif LC_ALL=C grep -q $'[\x01-\x09\x0b-\x1f\x7f]' "$1"; then
         printf 'a control byte in the log'
-    elif grep -q 'Bearer ' "$1"; then
-        printf 'a token in the log'
+    elif grep -qF -e 'Bearer ' -e "$SECRET" "$1"; then
+        printf 'a token or a secret in the log'
+    elif grep -q 'zQxJ7canary' "$1"; then # CANARY, judge.h
+        printf 'what a client sent, in the log: %s' "$(grep -m 1 'zQxJ7canary' "$1")"
     fi
+}
+
+# As many lines as requests, slow ones and errors among them.
+log_is_complete() {
+    local tries requests lines
+    for ((tries = 0; tries < SETTLE_TRIES; tries++)); do
+        requests=$(metric flashdeal_http_requests_total)
+        lines=$(jq -R 'fromjson? | select(.event == "request") | 1' "$SERVER_LOG" | wc -l)
+        if ((requests > 0 && requests == lines)); then return 0; fi
+        sleep 0.1
+    done
+    printf '%s lines of %s requests' "$lines" "$requests"
+}
+
+# What Prometheus' own tool says of /metrics.
+promtool_agrees() {
+    local status=0 said
+    if ! command -v promtool >/dev/null; then
+        printf 'skip promtool reads /metrics: it is not installed\n'
+        return 0
+    fi
+    said=$(curl -sf "$ADMIN_URL/metrics" | promtool check metrics 2>&1) || status=$?
+    verdict "promtool reads /metrics" "$( ((status == 0)) || echo "status $status: $said")"
 }
 
 conform() {
@@ -82,20 +117,48 @@ conform() {
     verdict "$1" "$( ((status == 0)) || echo "conform.py ended with $status")"
 }
 
+# suite GROUP NAME SUITE_OPTION.. -- VAR=value..: the group's tests against a server with these
+# settings; NAME says which one it was.
 suite() {
-    local status=0 before
-    server_serve DATABASE_URL="$URI" DB_POOL="$POOL" DB_LOCK_MS="$LOCK_MS" \
-        HTTP_THREADS="$THREADS" READ_TIMEOUT_MS="$READ_TIMEOUT"
+    local group=$1 name=$2 status=0 before options=()
+    shift 2
+    while [[ $1 != -- ]]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    server_serve DATABASE_URL="$URI" DB_POOL="$POOL" DB_WORKERS="$WORKERS" QUEUE_MAX="$QUEUE" "$@"
     before=$(sockets)
-    "$ROOT/build/$mode/contract" --url "$SERVER_URL" --phase "$phase" --database "$URI" \
-        --pid "$SERVER_PID" --read-timeout-ms "$READ_TIMEOUT" --exchanges "$EXCHANGES" || status=$?
-    verdict "the suite came to its end" "$( ((status <= 1)) || echo "exit status $status")"
+    if ((phase >= 2)); then options+=(--admin-url "$ADMIN_URL" --log "$SERVER_LOG"); fi
+    "$ROOT/build/$mode/contract" --url "$SERVER_URL" --phase "$phase" --group "$group" \
+        --database "$URI" --pid "$SERVER_PID" --exchanges "$EXCHANGES" --db-pool "$POOL" \
+        --db-workers "$WORKERS" --queue-max "$QUEUE" "${options[@]}" || status=$?
+    verdict "the suite came to its end$name" "$( ((status <= 1)) || echo "exit status $status")"
     ((status == 0)) || FAILED=$((FAILED + 1))
-    settles "no session is left idle in a transaction" 0 idle_in_transaction
-    settles "no socket is left open but the pool's" $((before + POOL)) sockets
+    settles "no session is left idle in a transaction$name" 0 idle_in_transaction
+    # From phase 2 on /debug/locks has a connection of its own.
+    settles "no socket is left open but the pools'$name" $((before + POOL + (phase >= 2))) sockets
+    if ((phase >= 2)); then
+        verdict "the log has a line for each request$name" "$(log_is_complete)"
+        promtool_agrees
+    fi
     kill -TERM "$SERVER_PID"
-    judge_end "SIGTERM after the suite ends with 0, and no sanitizer complained"
-    verdict "the log is one JSON object per line" "$(log_is_clean "$SERVER_LOG")"
+    judge_end "SIGTERM after the suite ends with 0, and no sanitizer complained$name"
+    verdict "the log is one JSON object per line$name" "$(log_is_clean "$SERVER_LOG")"
+}
+
+suites() {
+    local threads=$THREADS
+    if ((phase >= 3)); then threads=$THREADS_QUEUED; fi
+    suite whole '' --secret "$SECRET" --threads "$threads" --read-timeout-ms "$READ_TIMEOUT" -- \
+        DB_LOCK_MS="$LOCK_MS" HTTP_THREADS="$threads" READ_TIMEOUT_MS="$READ_TIMEOUT" \
+        RATE_LIMIT="$RATE" LOG_SLOW_MS=5000
+    if ((phase < 3)); then return 0; fi
+    suite admission ', under pressure' --secret "$SECRET" --threads "$threads" \
+        --order-deadline-ms "$DEADLINE_MS" --rate-limit "$LOW_RATE" -- HTTP_THREADS="$threads" \
+        DB_LOCK_MS=5000 RATE_LIMIT="$LOW_RATE" ORDER_DEADLINE_MS="$DEADLINE_MS"
+    suite trusting ', without a secret' --threads "$threads" -- HTTP_THREADS="$threads" \
+        DB_LOCK_MS=500 RATE_LIMIT="$RATE" AUTH_SECRET=
 }
 
 main() {
@@ -109,8 +172,9 @@ main() {
     postgres_start "contract$phase"
     URI=$(postgres_database contract)
     postgres_apply "$URI" "$ROOT/phase$phase/schema.sql" "$ROOT/phase$phase/seed.sql"
-    suite
+    suites
     lifecycle_tests "$phase" "$URI"
+    telemetry_tests "$phase" "$URI"
     conform "every exchange is one that openapi.yaml allows"
     startup_tests "$phase" "$URI"
     printf 'contract of phase %d, %s: %d passed beside the suite, %d failed\n' "$phase" "$mode" \

@@ -11,8 +11,8 @@ AT_ONCE_S=8 # a sanitized server on a busy machine; DB_WAIT_MS is 30 s where it 
 refuses() {
     local name=$1 pattern=$2 why='' errors began=$SECONDS
     shift 2
-    find_port
-    server_spawn PORT="$PORT_FREE" DB_WAIT_MS=30000 "$@"
+    find_ports
+    server_spawn DB_WAIT_MS=30000 "$@"
     server_wait "$AT_ONCE_S"
     errors=$(grep -c '"level":"error"' "$SERVER_LOG") || :
     if ((SERVER_STATUS != 1)); then
@@ -23,17 +23,19 @@ refuses() {
         why="no \"$pattern\" in $(grep '"level":"error"' "$SERVER_LOG")"
     elif [[ -n $(server_complaints "$SERVER_LOG") ]]; then
         why=$(server_complaints "$SERVER_LOG")
-    elif grep -q '"level":"error"' "$SERVER_LOG" && port_answers "$PORT_FREE"; then
-        why="something listens on port $PORT_FREE"
+    elif port_answers "$PORT_FREE" || port_answers "$ADMIN_FREE"; then
+        why="something listens on port $PORT_FREE or $ADMIN_FREE"
     fi
     verdict "$name" "$why"
 }
 
-# refuses_setting VAR=value: the line names the variable, and there is no other line.
+# refuses_setting VAR=value [VAR=value..]: the line names the first variable and not its value where
+# that is secret, and there is no other line.
 refuses_setting() {
-    local name="start with $1" why
-    find_port
-    server_spawn PORT="$PORT_FREE" DATABASE_URL="$URI" "$1"
+    local name="start with $*" why
+    name=${name:0:60}
+    find_ports
+    server_spawn DATABASE_URL="$URI" "$@"
     server_wait "$AT_ONCE_S"
     why=$(server_complaints "$SERVER_LOG")
     if [[ $SERVER_STATUS != 1 ]]; then
@@ -42,6 +44,8 @@ refuses_setting() {
         why="not one line: $(tr '\n' ' ' <"$SERVER_LOG")"
     elif ! grep '"level":"error"' "$SERVER_LOG" | grep -q "${1%%=*}"; then
         why="${1%%=*} is not named: $(cat "$SERVER_LOG")"
+    elif [[ $1 == AUTH_SECRET=* ]] && grep -qF -- "${1#*=}" "$SERVER_LOG"; then
+        why="the secret is logged"
     fi
     verdict "$name" "$why"
 }
@@ -60,6 +64,42 @@ startup_settings() {
             refuses_setting "$setting"
         done
     fi
+    if ((phase >= 2)); then
+        for setting in ADMIN_PORT=0 ADMIN_PORT=65536 ADMIN_PORT=admin LOG_LEVEL=loud \
+            LOG_LEVEL=INFO LOG_LEVEL=2 "LOG_LEVEL=info " LOG_SAMPLE=0 LOG_SAMPLE=-1 LOG_SAMPLE=all \
+            LOG_SLOW_MS=0 LOG_SLOW_MS=-1 LOG_SLOW_MS=1.5; do
+            refuses_setting "$setting"
+        done
+    fi
+    if ((phase >= 3)); then startup_admission; fi
+}
+
+startup_admission() {
+    local setting long
+    printf -v long '%257s' ''
+    for setting in QUEUE_MAX=0 QUEUE_MAX=-1 QUEUE_MAX=many DB_WORKERS=0 DB_WORKERS=four \
+        ORDER_DEADLINE_MS=0 ORDER_DEADLINE_MS=never RATE_LIMIT=0 RATE_LIMIT=-5 RATE_LIMIT=2.5 \
+        AUTH_SECRET=7-bytes "AUTH_SECRET=${long// /x}"; do
+        refuses_setting "$setting"
+    done
+    # 64 threads are to be left for reads and refusals.
+    refuses_setting QUEUE_MAX=33 DB_WORKERS=4 HTTP_THREADS=100
+    refuses_setting QUEUE_MAX=449
+    refuses_setting HTTP_THREADS=64
+    refuses_setting DB_WORKERS=8 DB_POOL=8
+    refuses_setting DB_WORKERS=9 DB_POOL=8
+    refuses_setting DB_POOL=4
+    serves_with QUEUE_MAX=32 DB_WORKERS=4 HTTP_THREADS=100
+    serves_with DB_WORKERS=7 DB_POOL=8
+    serves_with AUTH_SECRET=8-bytes-
+}
+
+# serves_with VAR=value..: the neighbour of what is refused.
+serves_with() {
+    server_serve DATABASE_URL="$URI" "$@"
+    ask /health || :
+    verdict "start with $*, which is fine" "$(expect_status 200)"
+    server_kill
 }
 
 startup_databases() {
@@ -86,9 +126,16 @@ startup_databases() {
 }
 
 startup_listener() {
-    server_serve DATABASE_URL="$URI" DB_POOL=2
-    local first=$SERVER_PID first_log=$SERVER_LOG taken=$PORT_FREE why=''
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}"
+    local first=$SERVER_PID first_log=$SERVER_LOG taken=$PORT_FREE admin_taken=$ADMIN_FREE
     refuses "start on a port in use" "$taken" DATABASE_URL="$URI" PORT="$taken"
+    if (($1 >= 2)); then
+        refuses "start on an admin port in use" "$admin_taken" DATABASE_URL="$URI" \
+            ADMIN_PORT="$admin_taken"
+        find_ports
+        refuses "start with one port for both listeners" "$PORT_FREE" DATABASE_URL="$URI" \
+            PORT="$PORT_FREE" ADMIN_PORT="$PORT_FREE"
+    fi
     SERVER_PID=$first SERVER_LOG=$first_log
     ask /health || :
     verdict "the first server serves on" "$(expect_status 200)"
@@ -104,5 +151,5 @@ startup_tests() {
     URI_NAME=contract
     startup_settings "$1"
     startup_databases "$1"
-    startup_listener
+    startup_listener "$1"
 }

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "harness/contract/contract.h"
+#include "harness/contract/judge.h"
 
-enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24 };
+enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24, SQL_SIZE = 128, POLL_MS = 5 };
 
-/* Ids 1000 to 1008: contract.h says which is which. */
+/* Ids 1000 to 1009: contract.h says which is which. */
 static const char SQL_FORGET_ORDERS[] = "DELETE FROM orders WHERE sale_id BETWEEN 1000 AND 1099";
 static const char SQL_FORGET_SALES[] = "DELETE FROM sales WHERE id BETWEEN 1000 AND 1099";
 static const char SQL_INSERT_SALES[] =
@@ -30,7 +32,8 @@ static const char SQL_INSERT_SALES[] =
     "(1005, 'locked', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
     "(1006, 'limited', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
     "(1007, 'emptied', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
-    "(1008, 'crowded', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day')";
+    "(1008, 'crowded', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day'), "
+    "(1009, 'queued', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day')";
 
 static const char SQL_STOCK[] = "SELECT stock_left FROM audit_sales WHERE sale_id = $1";
 static const char SQL_ORDERS[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1";
@@ -40,7 +43,8 @@ static const char SQL_UNBALANCED[] =
     "WHERE o.sale_id = s.sale_id AND status = 'confirmed')";
 
 /* Takes the row's lock until the transaction ends. */
-static const char SQL_LOCK[] = "SELECT 1 FROM sales WHERE id = $1 FOR UPDATE";
+static const char SQL_LOCK[] =
+    "SELECT 1 FROM sales WHERE id = %ld AND name <> '" CANARY "' FOR UPDATE";
 
 static const char SQL_SET_STOCK[] =
     "UPDATE sales SET stock_left = $2 WHERE id = $1 RETURNING stock_left";
@@ -81,6 +85,9 @@ void store_open(const char *uri)
     holding = PQconnectdb(uri);
     if (PQstatus(asking) != CONNECTION_OK || PQstatus(holding) != CONNECTION_OK) {
         end_with("--database cannot be reached");
+    }
+    if (!run(holding, "SET application_name = '" STORE_HOLDER_NAME "'")) {
+        end_with("a session cannot be named");
     }
     if (has_orders_table() && !run(asking, SQL_FORGET_ORDERS)) {
         end_with("an earlier run's orders cannot be deleted");
@@ -138,8 +145,15 @@ int store_unbalanced_sales(void)
 
 void store_lock(long sale)
 {
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof(sql), SQL_LOCK, sale);
     ck_assert(run(holding, "BEGIN"));
-    PQclear(ask(holding, SQL_LOCK, sale));
+    ck_assert_msg(run(holding, sql), "%s", PQerrorMessage(holding));
+}
+
+int store_holder(void)
+{
+    return PQbackendPID(holding);
 }
 
 void store_set_stock(long sale, int stock)
@@ -162,6 +176,18 @@ int store_waiters(void)
     return count;
 }
 
+bool store_await_waiters(int count, int ms)
+{
+    int64_t deadline_ns = clock_deadline_ns(ms);
+    while (store_waiters() < count) {
+        if (clock_now_ns() >= deadline_ns) {
+            return false;
+        }
+        clock_sleep_until(clock_deadline_ns(POLL_MS));
+    }
+    return true;
+}
+
 void store_commit(void)
 {
     ck_assert(run(holding, "COMMIT"));
@@ -170,4 +196,11 @@ void store_commit(void)
 void store_unlock(void)
 {
     ck_assert(run(holding, "ROLLBACK"));
+}
+
+void store_rollback(void)
+{
+    if (holding != NULL && PQtransactionStatus(holding) != PQTRANS_IDLE) {
+        run(holding, "ROLLBACK");
+    }
 }

@@ -25,11 +25,11 @@ enum { SEND_TIMEOUT_S = 5, CONTINUE_STATUS = 100 };
 static struct wire wires[WIRE_OPEN_MAX];
 static bool wire_used[WIRE_OPEN_MAX];
 
-static int connect_socket(void)
+static int connect_socket(const struct address *to)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    if (getaddrinfo(contract.host, contract.port, &hints, &found) != 0) {
+    if (getaddrinfo(to->host, to->port, &hints, &found) != 0) {
         return -1;
     }
     int fd = -1;
@@ -44,13 +44,13 @@ static int connect_socket(void)
     return fd;
 }
 
-struct wire *wire_try_open(void)
+struct wire *wire_try_open(enum listener listener)
 {
     size_t slot = 0;
     while (slot < WIRE_OPEN_MAX && wire_used[slot]) {
         slot++;
     }
-    int fd = slot < WIRE_OPEN_MAX ? connect_socket() : -1;
+    int fd = slot < WIRE_OPEN_MAX ? connect_socket(&contract.at[listener]) : -1;
     if (fd < 0) {
         return NULL;
     }
@@ -61,15 +61,17 @@ struct wire *wire_try_open(void)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     wire_used[slot] = true;
     wires[slot].fd = fd;
+    wires[slot].listener = listener;
     wires[slot].ended = false;
     wires[slot].used = 0;
     return &wires[slot];
 }
 
-struct wire *wire_open(void)
+struct wire *wire_open(enum listener listener)
 {
-    struct wire *wire = wire_try_open();
-    ck_assert_msg(wire != NULL, "cannot connect to %s: %s", contract.authority, strerror(errno));
+    struct wire *wire = wire_try_open(listener);
+    ck_assert_msg(wire != NULL, "cannot connect to %s: %s", contract.at[listener].authority,
+                  strerror(errno));
     return wire;
 }
 
@@ -142,6 +144,7 @@ enum wire_result wire_receive(struct wire *wire, bool to_head, int64_t deadline_
                               struct reply *out)
 {
     out->continued = false;
+    out->is_admins = wire->listener == ADMIN;
     for (;;) {
         ssize_t parsed = reply_parse(wire->buffer, wire->used, to_head, out);
         if (parsed < 0) {

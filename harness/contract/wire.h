@@ -6,9 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness/contract/contract.h"
 #include "harness/contract/reply.h"
 
-enum { WIRE_BUFFER_SIZE = 65536, WIRE_OPEN_MAX = 64 };
+enum { WIRE_BUFFER_SIZE = 640 * 1024, WIRE_OPEN_MAX = 96 };
 
 enum wire_result {
     WIRE_REPLY,   /* one whole reply */
@@ -20,6 +21,7 @@ enum wire_result {
 
 struct wire {
     int fd;
+    enum listener listener;
     bool ended; /* the peer closed or reset */
     size_t used;
     char buffer[WIRE_BUFFER_SIZE];
@@ -27,10 +29,10 @@ struct wire {
 
 /* Connects, or fails the test. At most WIRE_OPEN_MAX at once. The test may close it; what it leaves
  * open, wire_close_all closes after it, passed or failed. */
-struct wire *wire_open(void);
+struct wire *wire_open(enum listener listener);
 
 /* Connects; NULL if that cannot be done. For use outside of tests. */
-struct wire *wire_try_open(void);
+struct wire *wire_try_open(enum listener listener);
 
 /* Sends all bytes. False: the peer had ended the connection, which may be what it should do. */
 bool wire_send(struct wire *wire, const char *bytes, size_t length);
