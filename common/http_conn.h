@@ -20,6 +20,8 @@ struct mg_request_info;
 /* All headers added to one reply, each with its name, ": " and CRLF. */
 enum { HTTP_EXTRA_BYTES_MAX = 2048 };
 
+enum { HTTP_ALLOW_SIZE = 64 };
+
 /* What is known of a connection's socket: its descriptor + 1, or one of these. */
 enum {
     HTTP_SOCKET_UNSOUGHT = 0, /* what a new connection begins with */
@@ -121,8 +123,8 @@ void http_gone_end(struct http_conn *conn);
  * Reads info's addresses and ports only. */
 int http_gone_find(const struct mg_request_info *info);
 
-/* Adds Allow: the methods that path has. */
-void http_route_add_allow(struct http_request *request, const struct http_options *options,
-                          const char *path);
+/* Writes the methods that path has, as Allow lists them. */
+void http_route_list_methods(const struct http_options *options, const char *path,
+                             char out[HTTP_ALLOW_SIZE]);
 
 #endif

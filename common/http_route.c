@@ -8,8 +8,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ALLOW_SIZE = 64 };
-
 static const char parameter[] = "{}";
 
 static bool match_parameter(const char *segment, char param[HTTP_PARAM_SIZE])
@@ -51,21 +49,20 @@ const struct http_route *http_route_find(const struct http_options *options, con
     return NULL;
 }
 
-void http_route_add_allow(struct http_request *request, const struct http_options *options,
-                          const char *path)
+void http_route_list_methods(const struct http_options *options, const char *path,
+                             char out[HTTP_ALLOW_SIZE])
 {
-    char allow[ALLOW_SIZE] = "";
     char param[HTTP_PARAM_SIZE];
+    out[0] = '\0';
     for (size_t i = 0; i < options->route_count; i++) {
         const struct http_route *route = &options->routes[i];
         if (match(route->path, path, param)) {
-            const char *comma = allow[0] == '\0' ? "" : ", ";
-            assert(strlen(allow) + strlen(comma) + strlen(route->method) < sizeof allow);
-            strcat(allow, comma);
-            strcat(allow, route->method);
+            const char *comma = out[0] == '\0' ? "" : ", ";
+            assert(strlen(out) + strlen(comma) + strlen(route->method) < HTTP_ALLOW_SIZE);
+            strcat(out, comma);
+            strcat(out, route->method);
         }
     }
-    http_add_header(request, "Allow", "%s", allow);
 }
 
 /* The value of the pair "name=value" that starts at pair, and its length; NULL: another name. */

@@ -45,11 +45,16 @@ static void refuse_draining(struct http_request *request)
 
 static void refuse_path(struct http_request *request, const char *path, bool path_known)
 {
-    end_checks(request);
-    if (path_known) {
-        http_route_add_allow(request, request->conn->options, path);
+    char allow[HTTP_ALLOW_SIZE];
+    if (!path_known) {
+        end_checks(request);
+        refuse(request, &no_path);
+        return;
     }
-    refuse(request, path_known ? &no_method : &no_path);
+    http_route_list_methods(request->conn->options, path, allow);
+    end_checks(request);
+    http_add_header(request, "Allow", "%s", allow);
+    refuse(request, &no_method);
 }
 
 static void refuse_user(struct http_request *request)

@@ -2,7 +2,7 @@
  *
  * GET /watch waits until the gate opens and then asks once; GET /await asks until the client is
  * gone. The question is put by the request's own thread, by another, or by both. A server with one
- * thread serves one connection after the other with the same civetweb connection. */
+ * thread serves one connection after the other in the same place. */
 #include <civetweb.h>
 #include <sched.h>
 
@@ -10,14 +10,15 @@
 #include "common/tests/http_server.h"
 
 enum {
-    THREADS = 4,
     READ_TIMEOUT_MS = 20000,
     GONE_WITHIN_MS = 10000,
-    CROWD = 40, /* other connections while one is looked for */
+    CROWD = 40,           /* other connections while one is looked for */
+    THREADS = CROWD + 10, /* and what civetweb has not yet closed */
 };
 
 enum asker { BY_ITSELF, BY_ANOTHER, BY_BOTH, ASKER_COUNT };
 
+static int common_port; /* of the server that most tests share */
 static struct raw other;
 static atomic_int asker;  /* who asks */
 static atomic_int answer; /* of the last handler: 0 there, 1 gone */
@@ -100,7 +101,8 @@ static void await_get(struct http_request *request, void *context)
     put(request, ask_until_gone);
 }
 
-static struct http_server *start(const char *bind_to, int port, int threads)
+static enum status try_start(const char *bind_to, int port, int threads,
+                             struct http_server **server, char error[HTTP_ERROR_SIZE])
 {
     static const struct http_route routes[] = {
         {"GET", "/health", http_health, NULL, false, false},
@@ -111,7 +113,15 @@ static struct http_server *start(const char *bind_to, int port, int threads)
     options.bind = bind_to;
     options.routes = routes;
     options.route_count = sizeof routes / sizeof routes[0];
-    return server_start_with(&options);
+    return http_start(&options, server, error);
+}
+
+static struct http_server *start(const char *bind_to, int port, int threads)
+{
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    ck_assert_msg(try_start(bind_to, port, threads, &server, error) == ST_OK, "%s", error);
+    return server;
 }
 
 /* ----------------------------------------------------------------------------------- the client */
@@ -188,19 +198,16 @@ static void open_from(struct raw *client, const char *address, int port, int own
 
 START_TEST(test_client_that_waits_is_there)
 {
-    struct http_server *server = start("127.0.0.1", raw_port, THREADS);
     asker = _i;
     open_raw();
     assert_there(&raw);
     assert_there(&raw); /* its socket is known by now */
     close_raw();
-    ck_assert_int_eq(http_stop(server), ST_OK);
 }
 END_TEST
 
 START_TEST(test_client_that_leaves_is_gone)
 {
-    struct http_server *server = start("127.0.0.1", raw_port, THREADS);
     asker = _i % ASKER_COUNT;
     enum leave how = (enum leave)(_i / ASKER_COUNT);
     open_raw();
@@ -210,14 +217,12 @@ START_TEST(test_client_that_leaves_is_gone)
     assert_there(&raw); /* so its socket is known when it leaves */
     assert_seen_to_leave(&raw, how);
     raw_close(&raw);
-    ck_assert_int_eq(http_stop(server), ST_OK);
 }
 END_TEST
 
 START_TEST(test_others_that_leave_are_not_taken_for_it)
 {
     static struct raw crowd[CROWD];
-    struct http_server *server = start("127.0.0.1", raw_port, CROWD + 2);
     asker = BY_ANOTHER;
     for (int i = 0; i < CROWD; i++) {
         raw_open(&crowd[i], raw_port);
@@ -236,7 +241,6 @@ START_TEST(test_others_that_leave_are_not_taken_for_it)
     await_answer(1);
     ck_assert_int_eq(answer, 0);
     assert_seen_to_leave(&raw, CLOSE);
-    ck_assert_int_eq(http_stop(server), ST_OK);
 }
 END_TEST
 
@@ -244,6 +248,7 @@ END_TEST
  * peer has hung up. */
 START_TEST(test_what_was_found_ends_with_its_connection)
 {
+    raw_port = free_port();
     struct http_server *server = start("127.0.0.1", raw_port, 1);
     int pair[2];
     asker = BY_ITSELF;
@@ -266,7 +271,6 @@ END_TEST
 START_TEST(test_connection_to_another_listener_is_told_apart)
 {
     int second_port = free_port(), own_port = free_port();
-    struct http_server *first = start("127.0.0.1", raw_port, THREADS);
     struct http_server *second = start("127.0.0.1", second_port, THREADS);
     asker = BY_ANOTHER;
     open_from(&other, "127.0.0.1", second_port, own_port);
@@ -282,7 +286,6 @@ START_TEST(test_connection_to_another_listener_is_told_apart)
     assert_seen_to_leave(&raw, CLOSE);
     raw_close(&other);
     ck_assert_int_eq(http_stop(second), ST_OK);
-    ck_assert_int_eq(http_stop(first), ST_OK);
 }
 END_TEST
 
@@ -290,6 +293,7 @@ END_TEST
 START_TEST(test_connections_that_look_alike_are_there)
 {
     int own_port = free_port();
+    raw_port = free_port();
     struct http_server *server = start("0.0.0.0", raw_port, THREADS);
     asker = BY_ITSELF;
     open_from(&other, "127.0.0.2", raw_port, own_port);
@@ -340,7 +344,7 @@ END_TEST
 
 static void set_up(void)
 {
-    raw_port = free_port();
+    raw_port = common_port;
     raw.fd = -1;
     other.fd = -1;
     answers = 0;
@@ -361,9 +365,17 @@ static void add_tests(TCase *tc)
 
 int main(void)
 {
+    struct http_server *server = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    test_watchdog_start();
     int files = open_files();
+    common_port = free_port();
+    if (try_start("127.0.0.1", common_port, THREADS, &server, error) != ST_OK) {
+        fprintf(stderr, "http_gone: %s\n", error);
+        return EXIT_FAILURE;
+    }
     int exit_status = test_main("http_gone", add_tests);
-    if (handler_faults > 0 || open_files() != files) {
+    if (http_stop(server) != ST_OK || handler_faults > 0 || open_files() != files) {
         fprintf(stderr, "http_gone: %d faults in handlers; %d open files, not %d\n", handler_faults,
                 open_files(), files);
         return EXIT_FAILURE;

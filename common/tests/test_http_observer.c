@@ -1,5 +1,4 @@
-/* What an observer is told: every request once, with what it came to and where its time went; and
- * Server-Timing, which tells the client the same.
+/* What an observer is told: every request once, with what it came to and where its time went.
  *
  * Every way to be refused is there: by a check, by civetweb, at a deadline, at a stop. */
 #include "common/tests/http_observed.h"
@@ -10,25 +9,35 @@ enum {
     SHORT_TIMEOUT_MS = 400,
     DRAIN_MS = 20000,
     SHORT_DRAIN_MS = 100,
-    TIMING_MAX = 300, /* bytes of a Server-Timing field, as a test sees it */
 };
 
-static struct http_server *server;
+static int plain_port;             /* of the server that most tests share */
+static struct http_server *server; /* a test's own */
 
-static void start(int read_timeout_ms, int drain_ms, bool server_timing)
+static struct http_options observed_options(int port, int read_timeout_ms, int drain_ms)
 {
-    struct http_options options = server_options(raw_port, THREADS, read_timeout_ms, drain_ms);
+    struct http_options options = server_options(port, THREADS, read_timeout_ms, drain_ms);
     options.observer = observed_note;
     options.observer_context = &observed_count;
-    options.server_timing = server_timing;
-    server = server_start_with(&options);
-    open_raw();
+    return options;
 }
 
-static void stop(void)
+static void start(int read_timeout_ms)
+{
+    raw_port = free_port();
+    const struct http_options options = observed_options(raw_port, read_timeout_ms, DRAIN_MS);
+    server = server_start_with(&options);
+}
+
+/* Nothing was told beyond `told` requests: the next one is told next. */
+static void assert_told_no_more(int told)
 {
     close_raw();
-    ck_assert_int_eq(http_stop(server), ST_OK);
+    raw_port = plain_port;
+    open_raw();
+    ask(GET("/both"));
+    ck_assert_str_eq(observed_await(told)->result.path, "/both");
+    ck_assert_int_eq(observed_so_far(), told + 1);
 }
 
 /* ----------------------------------------------------------------------------------- every reply
@@ -92,7 +101,7 @@ static void assert_told(int index, const struct row *row, int64_t since_ns)
 
 START_TEST(test_each_reply_is_told_once)
 {
-    start(READ_TIMEOUT_MS, DRAIN_MS, false);
+    open_raw();
     for (int i = 0; i < ROW_COUNT; i++) {
         test_subject = rows[i].request;
         int64_t since_ns = clock_now_ns();
@@ -106,14 +115,13 @@ START_TEST(test_each_reply_is_told_once)
             open_raw();
         }
     }
-    stop();
-    ck_assert_int_eq(observed_so_far(), ROW_COUNT);
+    assert_told_no_more(ROW_COUNT);
 }
 END_TEST
 
 START_TEST(test_pipelined_requests_are_told_each)
 {
-    start(READ_TIMEOUT_MS, DRAIN_MS, false);
+    open_raw();
     raw_send(&raw, GET_HEALTH GET("/nothing") GET_HEALTH);
     for (int i = 0; i < 3; i++) {
         raw_receive(&raw, &reply);
@@ -121,37 +129,32 @@ START_TEST(test_pipelined_requests_are_told_each)
     ck_assert_int_eq(observed_await(0)->result.status, 200);
     ck_assert_int_eq(observed_await(1)->result.status, 404);
     ck_assert_int_eq(observed_await(2)->result.status, 200);
-    stop();
-    ck_assert_int_eq(observed_so_far(), 3);
+    assert_told_no_more(3);
 }
 END_TEST
 
-/* A body that does not come: the wait for it is validation. */
-START_TEST(test_body_that_does_not_come_is_told_with_its_wait)
+/* A body that does not come: the wait for it is validation. A head that does not come: there was no
+ * request whose time could have run. */
+START_TEST(test_what_does_not_come_in_time_is_told)
 {
-    static const struct row row = {NULL, 408, "request_timeout", "POST", "/things"};
-    start(SHORT_TIMEOUT_MS, DRAIN_MS, false);
+    static const struct row body = {NULL, 408, "request_timeout", "POST", "/things"};
+    static const struct row head = {NULL, 408, "request_timeout", "other", "other"};
+    const int64_t half_ns = SHORT_TIMEOUT_MS / 2 * CLOCK_NS_PER_MS;
+    start(SHORT_TIMEOUT_MS);
+    open_raw();
     int64_t since_ns = clock_now_ns();
     ask(POST_HEAD "Content-Length: 9\r\n\r\n{}");
-    assert_told(0, &row, since_ns);
-    ck_assert_int_ge(observed_await(0)->stages.spent_ns[STAGE_VALIDATION],
-                     SHORT_TIMEOUT_MS / 2 * CLOCK_NS_PER_MS);
-    stop();
-    ck_assert_int_eq(observed_so_far(), 1);
-}
-END_TEST
-
-/* A head that does not come: there was no request whose time could have run. */
-START_TEST(test_head_that_does_not_come_is_told)
-{
-    static const struct row row = {NULL, 408, "request_timeout", "other", "other"};
-    start(SHORT_TIMEOUT_MS, DRAIN_MS, false);
-    int64_t since_ns = clock_now_ns();
+    assert_told(0, &body, since_ns);
+    ck_assert_int_ge(observed_await(0)->stages.spent_ns[STAGE_VALIDATION], half_ns);
+    close_raw();
+    open_raw();
+    since_ns = clock_now_ns();
     ask("GET /health HTTP/1.1\r\nHo");
-    assert_told(0, &row, since_ns);
-    ck_assert_int_lt(observed_await(0)->result.total_ns, SHORT_TIMEOUT_MS / 2 * CLOCK_NS_PER_MS);
-    stop();
-    ck_assert_int_eq(observed_so_far(), 1);
+    assert_told(1, &head, since_ns);
+    ck_assert_int_lt(observed_await(1)->result.total_ns, half_ns);
+    close_raw();
+    ck_assert_int_eq(http_stop(server), ST_OK);
+    ck_assert_int_eq(observed_so_far(), 2);
 }
 END_TEST
 
@@ -172,7 +175,8 @@ START_TEST(test_refusals_of_a_stop_are_told)
     pthread_t stopper;
     void *stopped = NULL;
     int told = 0;
-    start(READ_TIMEOUT_MS, DRAIN_MS, false);
+    start(READ_TIMEOUT_MS);
+    open_raw();
     gate_set(false);
     raw_open(&slow, raw_port);
     raw_send(&slow, GET("/slow"));
@@ -222,8 +226,8 @@ static void wait_at_gate(const struct http_request *request, const struct http_r
 /* Whatever the observer uses may be freed once http_stop has returned. */
 START_TEST(test_stop_waits_for_the_observer)
 {
-    struct http_options options =
-        server_options(raw_port, THREADS, READ_TIMEOUT_MS, SHORT_DRAIN_MS);
+    raw_port = free_port();
+    struct http_options options = observed_options(raw_port, READ_TIMEOUT_MS, SHORT_DRAIN_MS);
     options.observer = wait_at_gate;
     server = server_start_with(&options);
     open_raw();
@@ -234,151 +238,42 @@ START_TEST(test_stop_waits_for_the_observer)
     ck_assert_int_eq(http_in_flight(server), 1);
     ck_assert_int_eq(http_stop(server), ST_TIMEOUT);
     gate_set(true);
-    stop();
-}
-END_TEST
-
-/* -------------------------------------------------------------------------------- Server-Timing */
-
-/* The number of "name;dur=D", D in ms with three decimals, that text begins with; -1: none. Moves
- * text behind it. */
-static double read_metric(const char **text, const char *name)
-{
-    size_t length = strlen(name);
-    char *end = NULL;
-    if (strncmp(*text, name, length) != 0 || strncmp(*text + length, ";dur=", 5) != 0) {
-        return -1;
-    }
-    double ms = strtod(*text + length + 5, &end);
-    ck_assert(strcspn(*text + length + 5, ".") + 4 == (size_t)(end - *text) - length - 5);
-    *text = end;
-    return ms;
-}
-
-/* validation, then total, and nothing else. */
-static void assert_timing(int64_t exchange_ns)
-{
-    char value[RAW_VALUE_SIZE];
-    ck_assert_msg(raw_header(&reply, "Server-Timing", value), "%s", reply.head);
-    const char *at = value;
-    double validation = read_metric(&at, "validation");
-    ck_assert_msg(validation >= 0 && strncmp(at, ", ", 2) == 0, "%s", value);
-    at += 2;
-    double total = read_metric(&at, "total");
-    ck_assert_msg(total >= validation && *at == '\0', "%s", value);
-    ck_assert_msg(total * (double)CLOCK_NS_PER_MS < (double)exchange_ns, "%s", value);
-}
-
-START_TEST(test_each_reply_carries_its_times)
-{
-    start(READ_TIMEOUT_MS, DRAIN_MS, true);
-    for (int i = 0; i < ROW_COUNT; i++) {
-        test_subject = rows[i].request;
-        int64_t since_ns = clock_now_ns();
-        ask(rows[i].request);
-        ck_assert_int_eq(reply.status, rows[i].status);
-        assert_timing(clock_now_ns() - since_ns);
-        close_raw();
-        open_raw();
-    }
-    stop();
-}
-END_TEST
-
-START_TEST(test_times_are_not_told_unless_asked_for)
-{
-    char value[RAW_VALUE_SIZE];
-    start(READ_TIMEOUT_MS, DRAIN_MS, false);
-    ask(GET_HEALTH);
-    ck_assert(!raw_header(&reply, "Server-Timing", value));
-    stop();
-}
-END_TEST
-
-/* Times that the test makes up: context is what the handler books. */
-static void booked_get(struct http_request *request, void *context)
-{
-    request->stages = *(const struct stages *)context;
-    http_reply(request, 200, "{}");
-}
-
-static void ask_booked(struct stages *stages)
-{
-    const struct http_route routes[] = {{"GET", "/booked", booked_get, stages, false, false}};
-    struct http_options options = server_options(raw_port, THREADS, READ_TIMEOUT_MS, DRAIN_MS);
-    options.routes = routes;
-    options.route_count = 1;
-    options.server_timing = true;
-    server = server_start_with(&options);
-    open_raw();
-    ask(GET("/booked"));
-    stop();
-    ck_assert_int_eq(reply.status, 200);
-}
-
-START_TEST(test_stages_before_the_reply_are_told_in_order)
-{
-    static const char expected[] = "validation;dur=0.041, pool_wait;dur=1.200, commit;dur=65.536, "
-                                   "total;dur=";
-    char value[RAW_VALUE_SIZE];
-    ask_booked(&(struct stages){.spent_ns = {[STAGE_COMMIT] = 65536000,
-                                             [STAGE_VALIDATION] = 40900,
-                                             [STAGE_POOL_WAIT] = 1200000,
-                                             [STAGE_REPLY] = 7000000}});
-    ck_assert(raw_header(&reply, "Server-Timing", value));
-    ck_assert_msg(strncmp(value, expected, strlen(expected)) == 0, "%s", value);
-    ck_assert_ptr_null(strstr(value, "reply"));
-}
-END_TEST
-
-START_TEST(test_longest_times_have_a_bound)
-{
-    struct stages stages = {{0}};
-    for (int stage = 0; stage < STAGE_REPLY; stage++) {
-        stages.spent_ns[stage] = 1000 * 3600 * CLOCK_NS_PER_S;
-    }
-    ask_booked(&stages);
-    const char *field = strstr(reply.head, "Server-Timing: ");
-    ck_assert_ptr_nonnull(field);
-    size_t length = strcspn(field, "\r");
-    ck_assert_uint_lt(length, TIMING_MAX);
-    for (int stage = 0; stage < STAGE_REPLY; stage++) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "%s;dur=9999999.999, ", stages_name((enum stage)stage));
-        ck_assert_msg(strstr(field, expected) != NULL, "no %s in %.*s", expected, (int)length,
-                      field);
-    }
-    ck_assert_ptr_nonnull(strstr(field, " total;dur="));
+    close_raw();
+    ck_assert_int_eq(http_stop(server), ST_OK);
 }
 END_TEST
 
 static void set_up(void)
 {
+    raw_port = plain_port;
     raw.fd = -1;
     observed_reset();
 }
 
 static void add_tests(TCase *tc)
 {
-    tcase_add_checked_fixture(tc, set_up, NULL);
+    tcase_add_checked_fixture(tc, set_up, close_raw);
     tcase_add_test(tc, test_each_reply_is_told_once);
     tcase_add_test(tc, test_pipelined_requests_are_told_each);
-    tcase_add_test(tc, test_body_that_does_not_come_is_told_with_its_wait);
-    tcase_add_test(tc, test_head_that_does_not_come_is_told);
+    tcase_add_test(tc, test_what_does_not_come_in_time_is_told);
     tcase_add_test(tc, test_refusals_of_a_stop_are_told);
     tcase_add_test(tc, test_stop_waits_for_the_observer);
-    tcase_add_test(tc, test_each_reply_carries_its_times);
-    tcase_add_test(tc, test_times_are_not_told_unless_asked_for);
-    tcase_add_test(tc, test_stages_before_the_reply_are_told_in_order);
-    tcase_add_test(tc, test_longest_times_have_a_bound);
 }
 
 int main(void)
 {
-    raw_port = free_port();
+    struct http_server *plain = NULL;
+    char error[HTTP_ERROR_SIZE] = "";
+    test_watchdog_start();
+    plain_port = free_port();
+    const struct http_options options = observed_options(plain_port, READ_TIMEOUT_MS, DRAIN_MS);
+    if (http_start(&options, &plain, error) != ST_OK) {
+        fprintf(stderr, "http_observer: %s\n", error);
+        return EXIT_FAILURE;
+    }
     int exit_status = test_main("http_observer", add_tests);
-    if (handler_faults > 0) {
-        fprintf(stderr, "http_observer: %d faults in handlers\n", handler_faults);
+    if (http_stop(plain) != ST_OK || handler_faults > 0) {
+        fprintf(stderr, "http_observer: not stopped, or %d faults in handlers\n", handler_faults);
         return EXIT_FAILURE;
     }
     return exit_status;
