@@ -33,13 +33,14 @@ POOL_SEEN=0.2   # share of the samples with all of a pool lent out
 
 # One line a sample, 1 if it shows what is asked; a sample that is no such reply is left out.
 samples() { if [[ -s $dir/$1 ]]; then jq -R -r "fromjson? | select(.$2) | if $3 then 1 else 0 end" <"$dir/$1" 2>/dev/null || :; fi; }
-share() { awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "none" : seen / NR }'; }
+share() { awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "unknown" : seen / NR }'; }
 
 foreign=$(samples fault.locks.jsonl chains 'any(.chains[]; .root.ours == false and .waiting > 0)' | share)
 lent=$(samples fault.pool.jsonl pools 'any(.pools[]; .in_use >= .size)' | share)
 
-# Without /metrics the log is all there is. It helps if its lines carry stages.
-if [[ ! -s $dir/fault.1.prom ]]; then
+snapshots=("$dir"/{baseline,fault}.{0,1}.prom)
+# Without /metrics the log is all there is. It would help if its lines carried stages.
+if [[ -z $(cat "${snapshots[@]}" 2>/dev/null) ]]; then
     lines=0 staged=0
     if [[ -r $dir/server.log ]]; then
         lines=$(grep -c '' "$dir/server.log" || :)
@@ -50,13 +51,13 @@ if [[ ! -s $dir/fault.1.prom ]]; then
     exit 0
 fi
 
-for file in {baseline,fault}.{0,1}.prom; do
-    [[ -s $dir/$file ]] || { echo "named: nothing, because a snapshot is missing: $file"; exit 0; }
+for file in "${snapshots[@]}"; do
+    [[ -s $file ]] || { echo "named: nothing, because a snapshot is missing: ${file##*/}"; exit 0; }
 done
 
-awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_ms=$DELAY_MS -v delay_share=$DELAY_SHARE -v work_x=$WORK_X \
-    -v orders_min=$ORDERS_MIN -v lock_seen=$LOCK_SEEN -v pool_seen=$POOL_SEEN \
-    -v foreign="$foreign" -v lent="$lent" '
+awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_ms=$DELAY_MS \
+    -v delay_share=$DELAY_SHARE -v work_x=$WORK_X -v orders_min=$ORDERS_MIN \
+    -v lock_seen=$LOCK_SEEN -v pool_seen=$POOL_SEEN -v foreign="$foreign" -v lent="$lent" '
     FNR == 1 { snapshot++ }
     /^flashdeal_http_(request|stage)_duration_seconds_(sum|count)[{]/ {
         if (!/method="POST"/ || !/path="\/orders"/) next
@@ -72,7 +73,11 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
     function ms(v) { return sprintf("%.2f ms", v) }
     # What the counter grew by from snapshot n to the next one.
     function grew_by(what, n) {
-        if (!((what, n) in value) || !((what, n + 1) in value)) { missing = missing " " what; return 0 }
+        if (!((what, n) in value) || !((what, n + 1) in value)) {
+            if (what != "queue_wait" && !(what in lacks)) missing = missing " " what
+            lacks[what] # no queue is no lack: phase 2 has none
+            return 0
+        }
         if (value[what, n + 1] < value[what, n]) { reset = what; return 0 }
         return value[what, n + 1] - value[what, n]
     }
@@ -93,7 +98,6 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         orders[1] = grew_by("orders", 1); orders[2] = grew_by("orders", 3)
         n = split("request validation queue_wait pool_wait lock_wait statements commit reply other run_delay", names, " ")
         for (i = 1; i <= n; i++) read_means(names[i])
-        sub(/( queue_wait)+/, "", missing) # phase 2 has no queue
         printf "  %-22s %10s %10s %9s\n", "ms for each order", "baseline", "now", "x"
         for (i = 1; i <= n; i++) if (names[i] != "queue_wait" || after["queue_wait"] > 0) row(names[i])
         printf "  %-22s %10d %10d\n", "orders answered", orders[1], orders[2]
@@ -121,11 +125,11 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
             growth["run_delay"] >= share * apart && work[2] >= work_x * work[1])
             named("cpu", "each order waited " ms(growth["run_delay"]) " longer for a processor")
         if (most != "") named(most, "it is no wait, and takes " ms(growth[most]) " longer")
-        if (foreign == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
+        if (foreign == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
         if (foreign >= lock_seen) named("lock", "a session that is not the server\047s holds a lock that its sessions wait for")
-        if (lent == "none") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
+        if (lent == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
         if (lent >= pool_seen && has_grown("in_line", wait_ms) && in_line >= share * growth["request"] &&
             work[2] < work_x * work[1])
             named("pool", "orders wait " ms(in_line) " longer in line while every connection is lent out, and no work takes longer")
         named("nothing", "nothing has grown enough to be told from noise")
-    }' "$dir"/{baseline,fault}.{0,1}.prom
+    }' "${snapshots[@]}"

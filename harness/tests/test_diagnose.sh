@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# test_diagnose: what diagnose.sh names, from snapshots made up here: each fault, none, noise, parts
+# missing. No server, no database.
+set -euo pipefail
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/../lib/common.sh"
+
+dir=$(mktemp -d)
+on_exit rm -rf "$dir"
+facts=$dir/facts
+passed=0 failed=0
+
+# is NAME EXPECTED ACTUAL
+is() {
+    if [[ $2 == "$3" ]]; then
+        passed=$((passed + 1))
+        say "ok $1"
+    else
+        failed=$((failed + 1))
+        say "not ok $1: '$3', not '$2'"
+    fi
+}
+
+# window NAME STAGE=MS...: two snapshots, 500 orders apart, each of which took so long in its stages.
+# The first one has what an hour of other traffic left in the counters. ORDERS, LEAVE_OUT (a pattern).
+window() {
+    local n
+    for n in 0 1; do
+        printf '%s\n' "${@:2}" | awk -F = -v n=$n -v orders="${ORDERS:-500}" '
+            BEGIN { split("validation=0.02 queue_wait=0 pool_wait=0.01 lock_wait=0.3 statements=0.8 commit=1 reply=0.1 other=0.01 run_delay=0.4", d, " ")
+                    for (i in d) { split(d[i], p, "="); ms[p[1]] = p[2] } }
+            { ms[$1] = $2 }
+            function at(ms_each) { return 7200 * (ms_each > 0 ? 1 : 0) + n * orders * ms_each / 1000 }
+            END {
+                print "# HELP flashdeal_http_request_duration_seconds x"
+                printf "process_run_delay_seconds_total %.9f\n", at(ms["run_delay"])
+                labels = "method=\"POST\",path=\"/orders\""
+                for (s in ms) {
+                    if (s == "run_delay") continue
+                    total += ms[s]
+                    printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"%s\"} %.9f\n", labels, s, at(ms[s])
+                    printf "flashdeal_http_stage_duration_seconds_count{%s,stage=\"%s\"} %d\n", labels, s, 9000 + n * orders
+                }
+                printf "flashdeal_http_request_duration_seconds_bucket{%s,le=\"0.001\"} %d\n", labels, 1
+                printf "flashdeal_http_request_duration_seconds_sum{%s} %.9f\n", labels, at(total)
+                printf "flashdeal_http_request_duration_seconds_count{%s} %d\n", labels, 9000 + n * orders
+                # What is not about orders, and hangs, all of it in statements.
+                other[1] = "method=\"GET\",path=\"/orders\""
+                other[2] = "method=\"POST\",path=\"/orders/{}\""
+                for (i in other) {
+                    printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"statements\"} %d\n", other[i], n * 5000
+                    printf "flashdeal_http_request_duration_seconds_sum{%s} %d\n", other[i], n * 5000
+                    printf "flashdeal_http_request_duration_seconds_count{%s} %d\n", other[i], n * 10
+                }
+            }' | { grep -vE "${LEAVE_OUT:-^nothing$}" || :; } >"$facts/$1.$n.prom"
+    done
+}
+
+# samples FILE SEEN ALL YES NO: of ALL replies SEEN are YES.
+samples() {
+    local i
+    for ((i = 0; i < $3; i++)); do
+        if ((i < $2)); then echo "$4"; else echo "$5"; fi
+    done >"$facts/fault.$1.jsonl"
+}
+root() { printf '{"waiting":3,"chains":[{"waiting":3,"root":{"pid":7,"ours":%s,"state":"idle in transaction"},"waiters":[]}]}' "$1"; }
+foreign() { samples locks "$1" "${2:-20}" "$(root false)" '{"waiting":0,"chains":[]}'; }
+lent() { # SEEN ALL
+    local reads='{"name":"reads","size":4,"in_use":0,"waiters":0}'
+    samples pool "$1" "${2:-20}" "{\"pools\":[$reads,{\"name\":\"orders\",\"size\":1,\"in_use\":1,\"waiters\":2}]}" \
+        "{\"pools\":[$reads,{\"name\":\"orders\",\"size\":64,\"in_use\":5,\"waiters\":0}]}"
+}
+
+diagnosis() { env -i PATH="$PATH" bash "$ROOT/harness/lib/diagnose.sh" "$facts"; }
+named() { diagnosis | sed -n 's/^named: \([a-z]*\), because .*/\1/p'; }
+
+# quiet: nothing is wrong, and then a test changes what is.
+quiet() {
+    rm -rf "$facts"
+    mkdir "$facts"
+    window baseline
+    window fault
+    foreign 0
+    lent 0
+}
+# names NAME WHAT STAGE=MS...: the fault window has these instead.
+names() {
+    window fault "${@:3}"
+    is "$1" "$2" "$(named)"
+}
+
+# --------------------------------------------------------------------------------- each fault
+quiet
+is "no fault" nothing "$(named)"
+names "slow commit, and others wait for the row meanwhile" commit commit=21 lock_wait=40
+names "slow commit, and all wait in line" commit commit=21 lock_wait=80 queue_wait=400 run_delay=2
+names "slow statements" statements statements=20 lock_wait=15
+names "slow replies" reply reply=20
+names "slow validation" validation validation=20
+names "time that belongs to no stage" other other=20
+names "of two the one that grew most" statements statements=20 commit=9
+names "processors are short: all work is slower" cpu run_delay=12 statements=6 commit=4 lock_wait=4 reply=1
+names "processors are short, and that fills the line as well" cpu run_delay=27 statements=6 commit=4 reply=6 queue_wait=320
+
+quiet
+foreign 20
+names "a foreign session holds a row" lock lock_wait=88
+foreign 20
+lent 20
+names "a foreign session holds a row, which fills the pool" lock lock_wait=80 pool_wait=100 run_delay=2.5 commit=1.5
+foreign 10
+names "seen in half of the samples" lock lock_wait=80
+foreign 9
+names "seen in fewer" nothing lock_wait=80
+foreign 20
+names "a run delay that explains the work and not the waits" lock run_delay=3 statements=1.6 commit=2.5 lock_wait=80
+names "work that has grown comes first" commit commit=60 lock_wait=80
+names "work that explains little of it does not" lock commit=4 lock_wait=80
+samples locks 20 20 "$(root true)" ''
+names "a root of our own is nobody to blame" nothing lock_wait=80
+samples locks 20 20 '{"waiting":0,"chains":[{"waiting":0,"root":{"ours":false}}]}' ''
+names "a foreign root that nobody waits for" nothing lock_wait=80
+
+quiet
+lent 14
+names "the pool is too small" pool pool_wait=11 statements=0.3 commit=0.5
+names "the workers are too few" pool queue_wait=11 statements=0.3 commit=0.5
+lent 3
+names "lent out in too few samples" nothing pool_wait=11
+lent 14
+names "the pool is lent out, and nobody waits longer" nothing statements=0.9
+names "work is what fills the pool" statements pool_wait=200 statements=20
+names "all work is slower, and none of it by so much: not the pool" nothing pool_wait=11 statements=1.7 commit=1.7
+foreign 12
+names "a foreign root comes before the pool" lock pool_wait=11
+
+# -------------------------------------------------------------------------------------- noise
+quiet
+names "threefold, of nothing" nothing other=0.04 validation=0.08 reply=0.5
+names "much, and less than threefold" nothing statements=2.3 commit=2.9
+names "just below threefold" nothing commit=2.99
+names "just threefold" commit commit=3.01
+names "threefold the run delay, of nothing" nothing run_delay=1.3 statements=1.6 commit=1.6
+names "twice the run delay, and all a little slower" nothing run_delay=0.9 statements=1.2 commit=1.5
+names "a run delay that is too short to explain it" commit run_delay=7 commit=21
+names "a run delay beside work that is as quick as ever" nothing run_delay=6
+names "waits of our own making alone" nothing lock_wait=30
+window baseline run_delay=7 statements=4 commit=2.3 lock_wait=2.4
+names "a busy machine, and a slow commit all the same" commit run_delay=16 statements=6 commit=24 lock_wait=46
+names "a busy machine, and no fault" nothing run_delay=12 statements=6 commit=4 lock_wait=5
+
+# --------------------------------------------------------------------------- parts are missing
+why() { diagnosis | sed -n 's/^named: //p'; }
+quiet
+LEAVE_OUT='stage="commit"' window fault statements=20
+is "a stage is missing" "nothing, because these series are missing: commit" "$(why)"
+LEAVE_OUT='run_delay' window fault statements=20
+is "the run delay is missing" "nothing, because these series are missing: run_delay" "$(why)"
+LEAVE_OUT='stage="queue_wait"' window fault statements=20
+is "a queue is not" statements "$(named)"
+LEAVE_OUT='POST' window fault
+is "all about orders is missing" "nothing, because these series are missing: orders request validation pool_wait lock_wait statements commit reply other" "$(why)"
+quiet
+window fault commit=20
+rm "$facts/baseline.1.prom"
+is "a snapshot is missing" "nothing, because a snapshot is missing: baseline.1.prom" "$(why)"
+quiet
+window fault commit=20
+: >"$facts/fault.1.prom"
+is "a snapshot is empty" "nothing, because a snapshot is missing: fault.1.prom" "$(why)"
+quiet
+window fault commit=20
+mv "$facts/fault.0.prom" "$facts/later"
+mv "$facts/fault.1.prom" "$facts/fault.0.prom"
+mv "$facts/later" "$facts/fault.1.prom"
+is "counters fell" "nothing, because the server was restarted within a window" "$(why | sed 's/: .*//')"
+quiet
+ORDERS=49 names "too few orders" nothing commit=20
+ORDERS=50 names "just enough orders" commit commit=20
+quiet
+rm "$facts/fault.locks.jsonl"
+names "no samples of locks: not the pool either" nothing pool_wait=11
+is "and it says so" "nothing, because no stage but the waits has grown, and there are too few samples of /debug/locks" "$(why)"
+names "but work that has grown needs none" commit commit=20
+quiet
+samples pool 0 20 '' '{"type":"about:blank","status":503,"code":"overloaded"}'
+names "samples that are refusals" nothing pool_wait=11
+is "are no samples" "nothing, because no stage but the waits has grown, and there are too few samples of /debug/pool" "$(why)"
+quiet
+foreign 4 4
+names "too few samples" nothing lock_wait=80
+foreign 5 5
+names "just enough samples" lock lock_wait=80
+
+# ------------------------------------------------------------------------------- no telemetry
+rm -rf "$facts"
+mkdir "$facts"
+is "nothing at all" "nothing, because it does not say where an order's time goes" "$(why)"
+printf '{"event":"config","DB_POOL":1}\n{"event":"listening"}\n' >"$facts/server.log"
+is "a log that says how it was started, and no more" nothing "$(named)"
+is "it was looked at" "  no metrics; 0 of the 2 lines of its log say where an order's time went" "$(diagnosis | head -n 1)"
+printf '{"event":"request","lock_wait_ms":80.1}\n' >>"$facts/server.log"
+is "a line with a stage's time is seen" "  no metrics; 1 of the 3 lines of its log say where an order's time went" "$(diagnosis | head -n 1)"
+
+# ---------------------------------------------------------------------------------- the table
+quiet
+window fault commit=20
+is "means of the window, not of the hour before it" "commit 1.000 20.000 20.0" "$(diagnosis | awk '$1 == "commit" { print $1, $2, $3, $4 }')"
+is "a queue is shown where there is one" "" "$(diagnosis | grep queue_wait || :)"
+window fault queue_wait=3
+is "and only there" "queue_wait 3.000 -" "$(diagnosis | awk '$1 == "queue_wait" { print $1, $3, $4 }')"
+
+say "$passed passed, $failed failed"
+((failed == 0))
