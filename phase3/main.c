@@ -122,8 +122,7 @@ static void make_parts(struct parts *parts, struct pg_options *database)
     if (config_text("AUTH_SECRET")) {
         parts->auth = auth_new(config_text("AUTH_SECRET"));
     } else {
-        log_event(LOG_WARN, "auth_off",
-                  LOG_TEXT("effect", "AUTH_SECRET is not set: whom an order is for is believed"));
+        log_event(LOG_WARN, "auth_off", LOG_TEXT("effect", "no AUTH_SECRET: bodies are believed"));
     }
 }
 
