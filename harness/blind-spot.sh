@@ -27,10 +27,9 @@ for target in "${TARGETS[@]}"; do
     target_restart
     [[ -n ${RATE:-$CAPACITY} ]] || load_capacity 1 "$FAULT_SALES" # the first target's
     rate=${RATE:-$(calc "int(0.3 * $CAPACITY)")}
-    RANDOM=$SEED # the same order for every target
-    mapfile -t faults < <(fault_draw)
+    fault_draw "$SEED" # the same order for every target
     right=0 foreign='' seconds=${DURATION:-$([[ -n $TARGET_ADMIN_URL ]] && echo 4 || echo 2)}
-    for ((i = 1; i <= ${#faults[@]}; i++)); do
+    for ((i = 1; i <= ${#FAULTS[@]}; i++)); do
         facts=$RUN/$(target_slug).$i && mkdir "$facts"
         load_stock "$LOAD_UNITS" 1000000 "$FAULT_SALES"
         if [[ -n $TARGET_ADMIN_URL ]]; then # else there is nothing to compare
@@ -38,23 +37,23 @@ for target in "${TARGETS[@]}"; do
             window baseline
             load_serves
         fi
-        fault_arm "${faults[i - 1]}" "$facts.sessions"
+        fault_arm "${FAULT_ORDER[i - 1]}" "$facts.sessions"
         window fault
         fault_disarm
-        DOUBT=${DOUBT:-${FAULT_DOUBT:+"Fault $i, ${faults[i - 1]}, was not armed: $FAULT_DOUBT"}}
+        DOUBT=${DOUBT:-${FAULT_DOUBT:+"Fault $i, ${FAULT_ORDER[i - 1]}, was not armed: $FAULT_DOUBT"}}
         telemetry_diagnose "$facts"
-        figure "fault $i, ${faults[i - 1]}: named" "$NAMED"
-        [[ $NAMED != "${faults[i - 1]}" ]] || right=$((right + 1))
+        figure "fault $i, ${FAULT_ORDER[i - 1]}: named" "$NAMED"
+        [[ $NAMED != "${FAULT_ORDER[i - 1]}" ]] || right=$((right + 1))
     done
     foreign=$(median_known <<<"$foreign") result=$(verdict_rule "$right" '<= 2' '>= 5')
     figure "cores that others used (median)" "$foreign"
-    figure "faults named right" "$right" "of ${#faults[@]}"
+    figure "faults named right" "$right" "of ${#FAULTS[@]}"
     # On a busy machine those who can see may fail as well; who is told nothing is blind on any.
     [[ -z $TARGET_ADMIN_URL || $result == ABSENT ]] || result=$(verdict_quiet ABSENT "$foreign" | sed "s/ABSENT/$result/")
     verdict blindness "$result" \
         "Orders are slow or fail, and the server cannot say where their time goes: whoever is called at night has to guess." \
         "What the server tells of itself is enough to name what is wrong: no guess, no debugger, no luck." \
-        "$right of ${#faults[@]} were named: too few to rely on, too many to call it blind, or the machine was too busy."
+        "$right of ${#FAULTS[@]} were named: too few to rely on, too many to call it blind, or the machine was too busy."
     target_stop
 done
 scenario_end
