@@ -26,11 +26,6 @@ static atomic_int answers;
 
 /* --------------------------------------------------------------------------------- the handlers */
 
-static bool ask_once(const struct http_request *request)
-{
-    return http_client_gone(request);
-}
-
 static bool ask_until_gone(const struct http_request *request)
 {
     int64_t give_up_ns = clock_deadline_ns(GONE_WITHIN_MS);
@@ -84,15 +79,8 @@ static void put(struct http_request *request, bool (*put_once)(const struct http
 static void watch_get(struct http_request *request, void *context)
 {
     (void)context;
-    pthread_mutex_lock(&gate_lock);
-    gate_waiters++;
-    pthread_cond_broadcast(&gate_changed);
-    while (!gate_open) {
-        pthread_cond_wait(&gate_changed, &gate_lock);
-    }
-    gate_waiters--;
-    pthread_mutex_unlock(&gate_lock);
-    put(request, ask_once);
+    gate_pass();
+    put(request, http_client_gone);
 }
 
 static void await_get(struct http_request *request, void *context)
@@ -220,27 +208,45 @@ START_TEST(test_client_that_leaves_is_gone)
 }
 END_TEST
 
-START_TEST(test_others_that_leave_are_not_taken_for_it)
+/* Opens the crowd, with raw in its midst, and waits until all are accepted. */
+static void open_crowd(struct raw crowd[CROWD])
 {
-    static struct raw crowd[CROWD];
-    asker = BY_ANOTHER;
     for (int i = 0; i < CROWD; i++) {
         raw_open(&crowd[i], raw_port);
         if (i == CROWD / 2) {
             open_raw();
         }
     }
+    for (int i = 0; i < CROWD; i++) {
+        raw_send(&crowd[i], GET_HEALTH);
+        raw_receive(&crowd[i], &reply);
+        ck_assert_int_eq(reply.status, 200);
+    }
+}
+
+START_TEST(test_client_is_told_from_others)
+{
+    static struct raw crowd[CROWD];
+    bool others_leave = _i == 0;
+    asker = BY_ANOTHER;
+    open_crowd(crowd);
     gate_set(false);
     raw_send(&raw, GET("/watch"));
     gate_await_waiters(1);
-    for (int i = 0; i < CROWD; i++) {
+    for (int i = 0; i < CROWD && others_leave; i++) {
         raw_close(&crowd[i]);
+    }
+    if (!others_leave) {
+        leave(&raw, HALF_CLOSE);
     }
     gate_set(true);
     raw_receive(&raw, &reply);
     await_answer(1);
-    ck_assert_int_eq(answer, 0);
-    assert_seen_to_leave(&raw, CLOSE);
+    ck_assert_int_eq(answer, others_leave ? 0 : 1);
+    for (int i = 0; i < CROWD; i++) {
+        raw_close(&crowd[i]);
+    }
+    close_raw();
 }
 END_TEST
 
@@ -289,26 +295,32 @@ START_TEST(test_connection_to_another_listener_is_told_apart)
 }
 END_TEST
 
-/* One client address and port at two of our addresses: it cannot be told which is which. */
-START_TEST(test_connections_that_look_alike_are_there)
+/* One client address and port at two of our addresses: it cannot be told which is which, unless it
+ * was known before the second came. */
+START_TEST(test_connections_that_look_alike_are_there_unless_known)
 {
-    int own_port = free_port();
     raw_port = free_port();
     struct http_server *server = start("0.0.0.0", raw_port, THREADS);
     asker = BY_ITSELF;
-    open_from(&other, "127.0.0.2", raw_port, own_port);
-    open_from(&raw, "127.0.0.1", raw_port, own_port);
-    raw_send(&other, GET_HEALTH);
-    raw_receive(&other, &reply); /* so that it was accepted */
-    gate_set(false);
-    raw_send(&raw, GET("/watch"));
-    gate_await_waiters(1);
-    shutdown(raw.fd, SHUT_WR);
-    gate_set(true);
-    await_answer(1);
-    ck_assert_int_eq(answer, 0);
-    raw_close(&other);
-    raw_close(&raw);
+    for (int known = 0; known < 2; known++) {
+        int own_port = free_port(), before = answers;
+        open_from(&raw, "127.0.0.1", raw_port, own_port);
+        if (known) {
+            assert_there(&raw);
+        }
+        open_from(&other, "127.0.0.2", raw_port, own_port);
+        raw_send(&other, GET_HEALTH);
+        raw_receive(&other, &reply); /* so that it was accepted */
+        gate_set(false);
+        raw_send(&raw, GET("/watch"));
+        gate_await_waiters(1);
+        leave(&raw, HALF_CLOSE);
+        gate_set(true);
+        await_answer(before + 1 + known);
+        ck_assert_int_eq(answer, known);
+        raw_close(&other);
+        raw_close(&raw);
+    }
     ck_assert_int_eq(http_stop(server), ST_OK);
 }
 END_TEST
@@ -356,10 +368,10 @@ static void add_tests(TCase *tc)
     tcase_add_checked_fixture(tc, set_up, NULL);
     tcase_add_loop_test(tc, test_client_that_waits_is_there, 0, ASKER_COUNT);
     tcase_add_loop_test(tc, test_client_that_leaves_is_gone, 0, ASKER_COUNT * LEAVE_COUNT);
-    tcase_add_test(tc, test_others_that_leave_are_not_taken_for_it);
+    tcase_add_loop_test(tc, test_client_is_told_from_others, 0, 2);
     tcase_add_test(tc, test_what_was_found_ends_with_its_connection);
     tcase_add_test(tc, test_connection_to_another_listener_is_told_apart);
-    tcase_add_test(tc, test_connections_that_look_alike_are_there);
+    tcase_add_test(tc, test_connections_that_look_alike_are_there_unless_known);
     tcase_add_test(tc, test_socket_over_ipv6_is_found);
 }
 
