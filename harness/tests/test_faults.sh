@@ -60,6 +60,16 @@ seen() {
         sleep 0.1
     done
 }
+# await_end PID...: left is how many of them still run after 10 s.
+await_end() {
+    local tenths pid
+    for ((tenths = 0; tenths < 100; tenths++)); do
+        left=0
+        for pid in "$@"; do if kill -0 "$pid" 2>/dev/null; then left=$((left + 1)); fi; done
+        if ((left == 0)); then return 0; fi
+        sleep 0.1
+    done
+}
 doubt() { printf '%s' "${FAULT_DOUBT%% (*}"; }
 
 fault_arm lock "$dir/seen"
@@ -109,8 +119,8 @@ is "as many busy loops as said" $((FAULT_HOGS * $(nproc))) "${#hogs[@]}"
 seen 5
 fault_disarm
 is "they ran, or would have" "" "$FAULT_DOUBT"
-sleep 0.2 # they die at once, and nobody waits for them
-is "and have ended" 0 "$(kill -0 "${hogs[@]}" 2>&1 | grep -vc 'No such process' || :)"
+await_end "${hogs[@]}"
+is "and have ended" 0 "$left"
 fault_arm cpu "$dir/seen"
 kill -STOP "${_FAULT_PIDS[@]}"
 seen 10
@@ -149,11 +159,7 @@ for ((tenths = 0; tenths < 200; tenths++)); do
 done
 mapfile -t hogs <"$dir/killed.hogs"
 kill -KILL "$script"
-for ((tenths = 0; tenths < 100; tenths++)); do
-    left=$(for pid in "${hogs[@]}"; do if kill -0 "$pid" 2>/dev/null; then echo "$pid"; fi; done | wc -l)
-    ((left > 0)) || break
-    sleep 0.1
-done
+await_end "${hogs[@]}"
 is "kill -9 of the script: its busy loops end" "$((FAULT_HOGS * $(nproc))) loops, 0 left" "${#hogs[@]} loops, $left left"
 
 say "$passed passed, $failed failed"
