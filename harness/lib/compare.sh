@@ -17,7 +17,7 @@ COMPARE_TIMEOUT_MS=2000
 COMPARE_AWAIT=0.05    # of orders accepted with 202: polled to their final state
 COMPARE_A='' COMPARE_B='' COMPARE_RATE='' COMPARE_BUILT='' _COMPARE_PIDS=()
 
-# shellcheck disable=SC2034 # COMPARE_A, COMPARE_B: for the script
+# shellcheck disable=SC2034 # for the script, and for load.sh
 compare_arguments() {
     (($# == 2 || $# == 3)) || usage "two targets and a shape are needed: ./harness/compare.sh 1 2 overload (--help lists the shapes)"
     [[ $1 != http*://* || $2 != http*://* ]] || usage "two URLs would share the database of DATABASE_URL: give one of them as a phase or a directory"
@@ -29,7 +29,7 @@ compare_arguments() {
     LOAD_WARMUP_S=$SHAPE_WARMUP_S
 }
 
-# The capacity is that of A, which scenario_begin left unstarted.
+# shellcheck disable=SC2034 # LOAD_WARMUP_S: for load.sh
 compare_plan() {
     COMPARE_RATE=${RATE-}
     if [[ -z $COMPARE_RATE ]] && shape_rated; then
@@ -52,6 +52,7 @@ _compare_start() {
     [[ $COMPARE_BUILT == *"|$1|"* ]] || target_build
     COMPARE_BUILT+="|$1|"
     target_prepare
+    # shellcheck disable=SC2153 # target.sh sets it
     [[ $TARGET_KIND == url ]] || target_spawn
     target_ready "$TARGET_READY_S" || die "$(target_name) does not serve: $(target_last_words)"
 }
@@ -106,7 +107,7 @@ _compare_end_watch() {
 }
 
 _compare_window() {
-    local name=$RUN/$1 marks=()
+    local name=$RUN/$1
     : >"$name.marks"
     _compare_watch_database "$name.database"
     _compare_watch_server "$name.server" &

@@ -56,6 +56,7 @@ def differs($r): ($r.min > 1.1) or ($r.max < 0.9);
 | (figure("reads_100ms_percent") as $f | if $f.a.median == null or $f.b.median == null then "" else
       "Of those who only look, \($f.b.median | round) % are served within 100 ms; of \($a_name)'s, \($f.a.median | round) %." end) as $reads
 | ([$rounds[] | select(.doubt != "") | "\(if .arm == "a" then $a_name else $b_name end), round \(.round): \(.doubt)"]) as $doubts
+| 3 as $told # doubts that are written out
 | ([$rounds[].foreign | values] | median) as $foreign
 | ([$rounds[] | select(.audit == "FAIL") | "\(if .arm == "a" then $a_name else $b_name end), round \(.round)"]) as $failed
 | {
@@ -72,12 +73,12 @@ def differs($r): ($r.min > 1.1) or ($r.max < 0.9);
         | if . == [] then null else .[(length - 1) / 2 | floor].round end),
     rounds: [$rounds[] | {arm, round, file: "\(.arm)\(.round).json", doubt, audit, foreign,
         lag_p99_ms: .generator.lag_p99_ms, cpu_share: .generator.cpu_share, figures}] | sort_by(.round, .arm),
-    doubts: $doubts,
+    doubts: ($doubts[:$told] + (if ($doubts | length) > $told then ["\(($doubts | length) - $told) more rounds, which `rounds` in summary.json tells"] else [] end)),
     foreign: $foreign,
     notes: [
         (if $foreign != null and $foreign > ($foreign_max | tonumber) then
             "Others kept \($foreign | two) cores busy meanwhile (median): the ratios hold better than the figures." else empty end),
-        (if ($pairs | length) < ($all | length) then "\(($all | length) - ($pairs | length)) of \($all | length) pairs are left out, because a round of theirs cannot be trusted." else empty end)],
+        (if ($pairs | length) < ($all | length) then "Left out, because a round in it cannot be trusted: \(($all | length) - ($pairs | length)) of \($all | length) pairs." else empty end)],
     conclusion: (if $failed != [] then "The audit fails: \($failed | join("; "))."
         elif $pairs == [] then "No pair of rounds was measured."
         else ([$goodput, $p99, $reads] | map(select(. != "")) | join(" ")) end),
