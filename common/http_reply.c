@@ -136,10 +136,11 @@ static size_t write_head(const struct http_request *request, int status, const c
                          size_t body_length, char out[REPLY_BYTES])
 {
     const struct http_conn *conn = request->conn;
-    char length[48] = "", timing[TIMING_BYTES] = "";
+    char length[48] = "", timing[TIMING_BYTES];
     if (!conn->is_head) {
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", body_length);
     }
+    timing[0] = '\0';
     if (conn->options->server_timing) {
         write_timing(request, timing);
     }
