@@ -9,6 +9,20 @@
 #include "common/metrics.h"
 #include "common/tests/harness.h"
 
+/* The buckets of a histogram, in the order of the text. */
+static const char *const scrape_les[] = {
+    "0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.003", "0.005", "0.007", "0.01",
+    "0.02",   "0.03",   "0.05",   "0.07",  "0.1",   "0.2",   "0.3",   "0.5",   "0.7",
+    "1",      "2",      "3",      "5",     "7",     "10",    "+Inf",
+};
+enum { SCRAPE_LES = sizeof scrape_les / sizeof scrape_les[0] };
+
+/* A metrics_read of a double. */
+static inline double scrape_read(void *context)
+{
+    return *(const double *)context;
+}
+
 /* The text behind `series` ("name{labels}") and its blank at the beginning of a line; NULL: no such
  * line. */
 static inline const char *scrape_find(const char *text, const char *series)
