@@ -9,10 +9,8 @@
 source "$(dirname "$0")/lib/scenario.sh"
 scenario_begin lock-contention "A sweep over the number of clients, then 5 pairs: few clients, 128 clients." 75 150 "$@"
 
-WINDOW=${DURATION:-1.5}
 read -ra SWEEP <<<"${CLIENTS:-1 2 4 8 16 32 64 128}"
-MOST=128
-PAIRS=5
+WINDOW=${DURATION:-1.5} MOST=128 PAIRS=5
 FEWEST_ORDERS=50 # confirmed in a window, else it proves nothing
 
 measure() { # LABEL CLIENTS: one window, one line of the table
@@ -48,13 +46,15 @@ for target in "${TARGETS[@]}"; do
     foreign=$(cut -f 5 "$table" | median_known)
     figure "cores that others used (median)" "$foreign"
     figure "WAL flushes per confirmed order, $MOST clients" "$LOAD_FLUSHES"
+    figure "of the time spent in flushes, $MOST clients" "$(calc "100 * $LOAD_FLUSH_SHARE")" "%"
     verdict "row-lock contention" "$(verdict_rule "$LOAD_FLUSHES" '>= 0.8' '<= 0.15')" \
         "Each order waits for the disk alone, with the row locked: group commit cannot help, and the next order starts after it." \
         "Many orders share one flush of the log to disk: the row's lock no longer makes them go one by one."
-    verdict collapse "$(verdict_quiet "$(verdict_rule "$ratio" '<= 0.8')" "$foreign")" \
+    result=$(verdict_disk "$(verdict_rule "$ratio" '<= 0.8')" "$LOAD_FLUSHES" "$LOAD_FLUSH_SHARE")
+    verdict collapse "$(verdict_quiet "$result" "$foreign")" \
         "$MOST clients get fewer orders through than $best: all queue for one row, and handing its lock on costs more the more there are." \
         "$MOST clients get about as much through as $best, or more: the queue does not slow down what it waits for." \
-        "Others used $foreign cores meanwhile, and with few clients that costs most: run it again when it is quieter."
+        "Others used $foreign cores, which costs few clients most, and of the time $(calc "int(100 * $LOAD_FLUSH_SHARE)") % went into flushes, which few need as well: run it on a quieter machine, or on a faster disk."
     target_stop
 done
 scenario_end

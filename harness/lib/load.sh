@@ -19,7 +19,8 @@
 #                                         replays a plan saved with a warm-up of LOAD_WARMUP_S
 #   load_audit                            sale 1 against the journal of load_race or load_crowd: AUDIT is
 #                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
-#   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order
+#   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order; LOAD_FLUSH_SHARE:
+#                                         the share of the time in which one was under way
 #   load_capacity SECONDS [SALES]         CAPACITY: best confirmed/s over 4, 8 and 16 clients, of sale 1
 #                                         or of sales 1 to SALES
 #   load_1x                               RATE_1X: orders/s of 1x, for all targets: RATE, or 0.8 of the
@@ -46,7 +47,7 @@ LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
-AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
@@ -164,26 +165,31 @@ load_audit() {
     AUDIT_SAID=$(awk '$1 == "audit:" { print $2 }' "$AUDIT")
 }
 
-# Flushes so far, of all sessions. A session reports its own about once a second, but for certain when
-# it ends: so the target's are ended first. PostgreSQL 18 moved the count to pg_stat_io.
+# "flushes so far|ms they took", of all sessions. A session reports its own about once a second, but for
+# certain when it ends: so the target's are ended first. PostgreSQL 18 moved them to pg_stat_io. Without
+# track_wal_io_timing (a server of DATABASE_URL may lack it) they take 0 ms.
 _load_flushes() {
-    local source='wal_sync FROM pg_stat_wal'
+    local source='wal_sync, wal_sync_time FROM pg_stat_wal'
     if (($(target_sql 'SHOW server_version_num') >= 180000)); then
-        source="sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"
+        source="sum(fsyncs), sum(fsync_time) FROM pg_stat_io WHERE object = 'wal'"
     fi
     target_sql "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'" >/dev/null
     target_sql "SELECT $source"
 }
 
+# Flushes follow one another, so what they took together is a share of the load's time.
 load_flushes() {
-    local before
+    local before after
     load_stock "$LOAD_UNITS"
     before=$(_load_flushes)
     load_race flushes "$1" "$2"
-    LOAD_FLUSHES=$(calc "$(_load_flushes) - $before")
+    after=$(_load_flushes)
     # shellcheck disable=SC2034 # for the scripts
-    LOAD_FLUSHES=$(_load_reading | awk -F '|' -v n="$LOAD_FLUSHES" '{ print ($2 > 0 ? n / $2 : "none") }')
+    read -r LOAD_FLUSHES LOAD_FLUSH_SHARE < <(awk -F '|' -v us="$(tail -n 1 "$LOAD_JOURNAL" | cut -f 1)" '
+        NR == 1 { n = $1; ms = $2 }
+        NR == 2 { n = $1 - n; ms = $2 - ms }
+        NR == 3 { print ($2 > 0 ? n / $2 : "none"), ms * 1000 / us }' <<<"$before"$'\n'"$after"$'\n'"$(_load_reading)")
 }
 
 load_pgbench() {

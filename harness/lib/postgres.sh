@@ -123,6 +123,7 @@ max_connections = 300
 shared_buffers = 256MB
 fsync = on
 synchronous_commit = on
+track_wal_io_timing = on
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '

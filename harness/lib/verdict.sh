@@ -5,6 +5,7 @@
 #   verdict_both VERDICT...               what several figures of one failure mode say together
 #   verdict_all VERDICT...                what the parts of a design say, which must all be there
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
+#   verdict_disk VERDICT FLUSHES SHARE    doubts an ABSENT that was measured on a slow disk
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
 #   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
 #   verdict_fault SUMMARY ANY             why a window is the target's own fault; empty: it is not
@@ -18,6 +19,7 @@
 
 VERDICT_TABLE=${VERDICT_TABLE:-$(dirname "${BASH_SOURCE[0]}")/../failure-modes.tsv}
 VERDICT_LAG_MS=10     # p99 of the generator's schedule lag: above, it ran late
+VERDICT_FLUSHED=0.6   # of the time: above, a slow disk hides a collapse
 VERDICT_CPU_SHARE=0.8 # of one core: above, it measured itself
 
 # Does VALUE meet the condition "OP LIMIT"? Status 2: it is not a number.
@@ -71,6 +73,16 @@ verdict_quiet() {
     else
         echo "$1"
     fi
+}
+
+# With many clients each order waits for a flush of its own (FLUSHES per order), and that is the SHARE of
+# the time. Few clients need the flushes as well: they could save of the rest alone, so the ratio of
+# many to few is at least SHARE + (1 - SHARE) / x, where the rest takes x times as long with many. With
+# the x of 2 to 3 that was measured and the limit below that is 0.73 to 0.8: no collapse can be seen.
+verdict_disk() {
+    local slow
+    slow=$(verdict_both "$(verdict_rule "$2" '>= 0.8')" "$(verdict_rule "$3" "> $VERDICT_FLUSHED")")
+    if [[ $1 == ABSENT && $slow == PRESENT ]]; then echo INCONCLUSIVE; else echo "$1"; fi
 }
 
 verdict_audit() {
