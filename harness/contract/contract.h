@@ -60,6 +60,7 @@ struct contract {
     /* The server's settings of the same names. */
     int read_timeout_ms, threads;
     int db_pool, db_workers, queue_max, order_deadline_ms, rate_limit;
+    int untimed_percent; /* of a request's time, that may be in no stage */
 };
 
 extern struct contract contract;

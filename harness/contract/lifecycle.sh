@@ -51,7 +51,7 @@ stop_in_flight() {
     server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
     work_later 1.5
     kill -TERM "$SERVER_PID"
-    until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
+    until grep -q '"stopping"' "$SERVER_LOG"; do nap 0.02; done
     ask /health || :
     verdict "a request while draining is 503" \
         "$(expect_problem 503 overloaded 'Retry-After: [1-9]')"
@@ -76,7 +76,7 @@ stop_twice() {
     server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
     work_later 1
     kill -TERM "$SERVER_PID"
-    until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
+    until grep -q '"stopping"' "$SERVER_LOG"; do nap 0.02; done
     kill -TERM "$SERVER_PID"
     work_end
     ask_result || :
@@ -100,11 +100,11 @@ stop_with_a_line() {
     done
     for ((i = 0; i < 200; i++)); do
         (($(metric flashdeal_queue_length) < count - 1)) || break
-        sleep 0.02
+        nap 0.02
     done
     verdict "a line can be seen before the stop" "$( ((i < 200)) || echo "no line of $((count - 1))")"
     kill -TERM "$SERVER_PID"
-    until grep -q '"stopping"' "$SERVER_LOG"; do sleep 0.02; done
+    until grep -q '"stopping"' "$SERVER_LOG"; do nap 0.02; done
     hold_end
     wait "${pids[@]}" || :
     for ((i = 0; i < count; i++)); do
@@ -162,7 +162,7 @@ sessions_left() {
     for ((tries = 0; tries < 50; tries++)); do
         left=$(sessions_of_server "$1")
         if ((left == 0)); then return 0; fi
-        sleep 0.1
+        nap 0.1
     done
     printf '%s sessions' "$left"
 }
@@ -217,7 +217,7 @@ database_restarts() {
     deadline=$((SECONDS + 15))
     until ask /sales/1 --max-time 2 && [[ $REPLY_STATUS == 200 ]]; do
         if ((SECONDS >= deadline)); then break; fi
-        sleep 0.1
+        nap 0.1
     done
     verdict "with its database back the server reconnects" "$(expect_status 200)"
     kill -TERM "$SERVER_PID"

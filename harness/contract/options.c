@@ -17,11 +17,16 @@ enum {
     EXIT_USAGE = 64,
     READ_TIMEOUT_DEFAULT_MS = 5000,
     THREADS_DEFAULT = 48,
+    UNTIMED_DEFAULT_PERCENT = 5,
     COMPLAINT_SIZE = 128,
 };
 
 struct contract contract = {
-    .phase = -1, .read_timeout_ms = READ_TIMEOUT_DEFAULT_MS, .threads = THREADS_DEFAULT};
+    .phase = -1,
+    .read_timeout_ms = READ_TIMEOUT_DEFAULT_MS,
+    .threads = THREADS_DEFAULT,
+    .untimed_percent = UNTIMED_DEFAULT_PERCENT,
+};
 
 static const char USAGE[] =
     "usage: contract --url URL --phase N [options]\n"
@@ -43,7 +48,9 @@ static const char USAGE[] =
     "  --db-workers N         DB_WORKERS (from phase 3)\n"
     "  --queue-max N          QUEUE_MAX\n"
     "  --order-deadline-ms MS ORDER_DEADLINE_MS\n"
-    "  --rate-limit N         RATE_LIMIT\n";
+    "  --rate-limit N         RATE_LIMIT\n"
+    "what is slowed down by other tools than the machine:\n"
+    "  --untimed-percent N    of a request's time, may be in no stage with a name (default 5)\n";
 
 /* Letters of the options, for getopt_long; none may be given short. */
 enum letter {
@@ -73,6 +80,7 @@ static const struct {
     {"queue-max", &contract.queue_max, 1, 4096},
     {"order-deadline-ms", &contract.order_deadline_ms, 1, 60000},
     {"rate-limit", &contract.rate_limit, 1, 1000000},
+    {"untimed-percent", &contract.untimed_percent, 1, 100},
 };
 
 static void end_with_usage(const char *complaint)

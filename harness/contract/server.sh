@@ -78,7 +78,7 @@ server_ready() {
     local deadline=$((SECONDS + READY_S))
     until curl -sf -o /dev/null --max-time 1 "$SERVER_URL/health"; do
         if ! server_alive || ((SECONDS >= deadline)); then return 1; fi
-        sleep 0.05
+        nap 0.05
     done
 }
 
@@ -91,13 +91,14 @@ server_serve() {
     server_ready || die "the server does not serve: $(tail -n 1 "$SERVER_LOG")"
 }
 
+# nap SECONDS: a sleep without a process, from a pipe that nobody writes to.
+exec {NEVER}<> <(:)
+nap() { read -r -t "$1" -u "$NEVER" _ || :; }
+
 server_wait() {
-    local tenths
+    local deadline=$((SECONDS + $1))
     SERVER_STATUS=0
-    for ((tenths = 0; tenths < $1 * 10; tenths++)); do
-        server_alive || break
-        sleep 0.1
-    done
+    while server_alive && ((SECONDS <= deadline)); do nap 0.02; done
     if server_alive; then
         server_kill
         SERVER_STATUS=124
@@ -174,7 +175,7 @@ _later() {
     LATER_PID=$!
     until grep -qE '^> (GET|POST)' "$RUN/later.trace"; do
         kill -0 "$LATER_PID" 2>/dev/null || break
-        sleep 0.02
+        nap 0.02
     done
     curl -sf -o /dev/null --max-time 15 "$SERVER_URL/health" || :
 }
@@ -208,7 +209,7 @@ await_waiters() {
     for ((tries = 0; tries < 500; tries++)); do
         (($(ask_sql "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
             AND wait_event_type = 'Lock'") < $1)) || return 0
-        sleep 0.02
+        nap 0.02
     done
     die "no $1 sessions wait for a lock"
 }
@@ -221,7 +222,7 @@ _hold() {
     until [[ $(ask_sql "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1 ]]; do
         kill -0 "$HOLD_PID" 2>/dev/null || die "a lock could not be held: $1"
-        sleep 0.02
+        nap 0.02
     done
 }
 

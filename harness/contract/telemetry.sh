@@ -42,7 +42,7 @@ sampled_log() {
         lines=$(request_lines info)
         wanted=$(((requests - slow + 9) / 10))
         if ((requests > 95 && lines == wanted)); then break; fi
-        sleep 0.05
+        nap 0.05
     done
     verdict "LOG_SAMPLE=10 writes the first of each ten" \
         "$( ((requests > 95 && lines == wanted)) || echo "$lines lines, not $wanted, of $requests requests")"

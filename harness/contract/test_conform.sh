@@ -58,6 +58,13 @@ timing='["Server-Timing","validation;dur=0.1"],'
 retry='["Retry-After","1"],'
 allow='["Allow","GET"],'
 
+session='"pid":7,"application":"psql","state":"active","query":"x","fingerprint":"f","wait_event_type":null,"wait_event":null,"age_ms":1'
+locks="{\"waiting\":1,\"chains\":[{\"waiting\":1,\"root\":{$session,\"ours\":false},\"waiters\":[{$session,\"ours\":true,\"blocked_by\":[7]}]}]}"
+pool='{"pools":[{"name":"all","size":8,"in_use":1,"waiters":0,"acquired":5,"timed_out":0,"connects":1,"discarded":0}]}'
+limit='["RateLimit","\"orders\";r=0;t=1"],["RateLimit-Policy","\"orders\";q=5;w=1"],'
+
+# admin PATH TYPE BODY: what the admin listener says.
+admin() { exchange '"GET"' "$1" 200 "$2" "$3" "$timing" | sed 's/"method"/"listener":"admin",&/'; }
 get_sale() { exchange '"GET"' '"/sales/1"' 200 "$json" "$sale"; }
 post() { exchange '"POST"' '"/orders"' "$@"; }
 
@@ -74,6 +81,13 @@ exchange '"PUT"' '"/health"' 405 "$ill" "$(problem 405 method_not_allowed)" "$al
 exchange '"HEAD"' '"/health"' 405 "$ill" '' "$allow" | allowed "HEAD without a body" 1
 exchange null null 400 "$ill" "$(problem 400 bad_request)" | allowed "bytes that are no request" 0
 post 503 "$ill" "$(problem 503 overloaded)" "$retry" | allowed "overload" 1
+
+admin '"/metrics"' 'text/plain; version=0.0.4; charset=utf-8' 'x 1' | allowed "metrics of the admin listener" 2
+admin '"/debug/locks"' "$json" "$locks" | allowed "locks" 2
+admin '"/debug/locks"' "$json" '{"waiting":0,"chains":[]}' | allowed "no locks" 2
+admin '"/debug/pool"' "$json" "$pool" | allowed "the pools" 2
+post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry$limit" | allowed "a rate" 3
+post 503 "$ill" "$(problem 503 queue_full)" "$timing$retry" | allowed "a full queue" 3
 
 judge "no exchange at all" 0 1 "no exchange" </dev/null
 printf 'junk\n' | judge "a line that is not JSON" 0 1 "not a JSON object"
@@ -114,6 +128,16 @@ exchange '"HEAD"' '"/health"' 405 "$ill" "$(problem 405 method_not_allowed)" "$a
 exchange null null 200 "$json" '{"status":"ok"}' | refused "200 for no request" 0 "200 is not"
 exchange '"GET"' '"/metrics"' 200 "text/plain" "x 1" "$timing" |
     refused "an admin path on the public listener" 2 "not listed"
+admin '"/health"' "$json" '{"status":"ok"}' | refused "a public path on the admin listener" 2 "not listed"
+admin '"/metrics"' "$json" '{}' | refused "metrics as JSON" 2 "content type"
+admin '"/debug/locks"' "$json" "${locks/,\"blocked_by\":\[7\]/}" | refused "a waiter that waits for nobody" 2 "body"
+admin '"/debug/locks"' "$json" "${locks/\"ours\":false/\"ours\":0}" | refused "ours as a number" 2 "body"
+admin '"/debug/pool"' "$json" "${pool/\"waiters\":0,/}" | refused "a pool without its waiters" 2 "waiters"
+exchange '"GET"' '"/health"' 200 "$json" '{"status":"ok"}' '["Server-Timing","total"],' |
+    refused "a timing without a time" 2 "Server-Timing"
+post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry" | refused "429 without RateLimit" 3 "RateLimit"
+post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry$limit" | refused "429 before phase 3" 2 "429 is not"
+post 401 "$ill" "$(problem 401 unauthorized)" "$timing" | refused "401 without WWW-Authenticate" 3 "WWW-Authenticate"
 exchange '"GET"' '"/debug/sleep?ms=0"' 200 "$json" '{"slept_ms":0}' "$timing" |
     refused "a path that the phase has no more" 2 "not listed"
 
