@@ -4,7 +4,7 @@
 #   shape_list               their names and what they are, for --help
 #   shape_choose NAME [SECONDS]   sets SHAPE, SHAPE_TEXT, SHAPE_SECONDS, SHAPE_STOCK, SHAPE_READS,
 #                            SHAPE_WARMUP_S, SHAPE_FAULT_AT_S (empty: no fault), SHAPE_FAULT_S; status 1:
-#                            there is no such shape. SECONDS stretches or shortens the whole.
+#                            there is no such shape. SECONDS stretches or shortens all of it.
 #   shape_rated              does its rate follow from the target's capacity, which must be measured?
 #   shape_rate RATE          sets SHAPE_PARTS, lines "from_s<tab>label<tab>orders/s" for the charts,
 #                            and SHAPE_STEPS as loadgen's --steps has them; an empty RATE of a crowd
@@ -22,7 +22,7 @@ _shape_table() {
     cat <<'TABLE'
 overload|1:3 4:5 0.5:5|1000000000|50|0.5|-|three steps: 1x, four times as much, half of 1x
 steady|0.5:10|1000000000|50|0.5|-|half of 1x, all the time
-row-lock|0.5:12|1000000000|50|0.5|4:2|half of 1x; for two seconds another session locks the sale's row
+row-lock|0.5:10|1000000000|50|0.5|3:2|half of 1x; for a fifth of it another session locks the sale's row
 flash-sale|crowd:6:1200:50:1.5|1000|50|0|-|1000 units; the crowd comes at once and thins out
 TABLE
 }
@@ -38,7 +38,7 @@ shape_choose() {
     _SHAPE_STRETCH=$(calc "${2:-$SHAPE_SECONDS} / $SHAPE_SECONDS")
     SHAPE_SECONDS=${2:-$SHAPE_SECONDS} SHAPE_FAULT_AT_S='' SHAPE_FAULT_S=''
     if [[ $fault != - ]]; then
-        SHAPE_FAULT_AT_S=$(calc "${fault%:*} * $_SHAPE_STRETCH") SHAPE_FAULT_S=${fault#*:}
+        SHAPE_FAULT_AT_S=$(calc "${fault%:*} * $_SHAPE_STRETCH") SHAPE_FAULT_S=$(calc "${fault#*:} * $_SHAPE_STRETCH")
     fi
 }
 
