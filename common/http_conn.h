@@ -119,9 +119,10 @@ void http_serve_error(struct http_request *request, enum http_raw_error error);
 void http_gone_begin(struct http_conn *conn);
 void http_gone_end(struct http_conn *conn);
 
-/* The socket of the connection that info is of: its descriptor + 1, or HTTP_SOCKET_NONE or _RESET.
- * Reads info's addresses and ports only. */
-int http_gone_find(const struct mg_request_info *info);
+/* Looks among all descriptors for the socket of the connection that info is of: its descriptor + 1,
+ * HTTP_SOCKET_NONE or _RESET. Reads info's addresses and ports only. About 0.3 ms, and 1 us for
+ * each open descriptor. */
+int http_gone_search(const struct mg_request_info *info);
 
 /* Writes the methods that path has, as Allow lists them. */
 void http_route_list_methods(const struct http_options *options, const char *path,

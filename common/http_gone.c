@@ -1,5 +1,7 @@
-/* Whether a client is still there. civetweb shows no descriptor, so its socket is looked for: the
- * one whose local port is the listener's and whose peer is the request's.
+/* Whether a client is still there. civetweb shows no descriptor, so the connection's socket is
+ * found otherwise: the one whose local port is the listener's and whose peer is the request's.
+ * http_raw knows where civetweb keeps it, and that is checked; failing that, every descriptor is
+ * looked at.
  *
  * A request carries what is known of its connection's socket, an atomic number, because a thread
  * that works for the request may ask as well as the request's own. The request's thread takes it
@@ -9,9 +11,9 @@
  * Invariant: the connection is open for as long as its request is, so it is among the descriptors,
  * and the one that was found stays its own. Between the calls that look at one, another
  * connection's may be closed and given to a newer one: so the peer is read again after the local
- * port. Two that fit (one client on two of our addresses, from the same port) cannot be told apart,
- * and neither is taken. A socket whose client has reset it has no peer any more: if none fits and
- * one of the listener's is like that, it is ours. */
+ * port. In a search, two that fit (one client on two of our addresses, from the same port) cannot
+ * be told apart, and neither is taken. A socket whose client has reset it has no peer any more: if
+ * none fits and one of the listener's is like that, it is ours. */
 #define _GNU_SOURCE /* POLLRDHUP */
 
 #include "common/http_conn.h"
@@ -134,7 +136,7 @@ static void search_step(struct search *search, int first, int count)
     }
 }
 
-int http_gone_find(const struct mg_request_info *info)
+int http_gone_search(const struct mg_request_info *info)
 {
     struct search search = {.info = info};
     struct rlimit limit = {.rlim_cur = SEARCH_FDS_MAX};
@@ -149,9 +151,34 @@ int http_gone_find(const struct mg_request_info *info)
     return search.fits == 0 && search.resets ? HTTP_SOCKET_RESET : HTTP_SOCKET_NONE;
 }
 
+static int find(const struct mg_request_info *info)
+{
+    int fd = http_raw_socket(info);
+    if (fd >= 0) {
+        switch (compare(fd, info)) {
+        case KIN_NONE:
+            break; /* it was a guess */
+        case KIN_RESET:
+            return HTTP_SOCKET_RESET;
+        case KIN_SOCKET:
+            return fd + 1;
+        }
+    }
+    return http_gone_search(info);
+}
+
+static bool fits(int fd, const struct mg_request_info *info)
+{
+    return compare(fd, info) == KIN_SOCKET;
+}
+
 void http_gone_begin(struct http_conn *conn)
 {
     atomic_init(&conn->socket, (int)(intptr_t)mg_get_user_connection_data(conn->mg));
+    const struct mg_request_info *info = mg_get_request_info(conn->mg);
+    if (info) { /* not always, when civetweb gave up on the request */
+        http_raw_learn_socket(info, fits);
+    }
 }
 
 void http_gone_end(struct http_conn *conn)
@@ -164,7 +191,7 @@ bool http_client_gone(const struct http_request *request)
     struct http_conn *conn = request->conn;
     int known = atomic_load(&conn->socket);
     if (known == HTTP_SOCKET_UNSOUGHT) {
-        known = http_gone_find(mg_get_request_info(conn->mg));
+        known = find(mg_get_request_info(conn->mg));
         atomic_store(&conn->socket, known);
     }
     if (known <= 0) {

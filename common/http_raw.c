@@ -12,11 +12,16 @@
  * private part, which lies behind the request_info that we are given, points to it: that pointer is
  * looked for once on each thread. A civetweb without it would have every request refused.
  *
+ * The connection's descriptor stands in that private part too. Where, is learnt from the numbers
+ * there: the one that fits the connection, when only one does. What stands there for a later
+ * connection is a guess that whoever uses it must hold against the kernel's word.
+ *
  * Bodies are read byte by byte: mg_read(n) waits anew for each byte that it lacks, without a bound
  * on their sum, while bytes that have already arrived cost a copy each. */
 #include "common/http_raw.h"
 
 #include <civetweb.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -26,6 +31,12 @@
 /* How far behind request_info the pointer to the buffer is looked for: 1.15 and 1.16 have it 120
  * bytes behind response_info, and the connection goes on for as many bytes again. */
 enum { PRIVATE_BYTES = sizeof(struct mg_response_info) + 160 };
+
+/* How often the place of the descriptor is looked for: a descriptor may equal another number. */
+enum { SOCKET_TRIES_MAX = 64 };
+
+static atomic_int socket_at; /* bytes behind request_info; 0: not found yet */
+static atomic_int socket_tries;
 
 static _Thread_local const char *buffer; /* this thread's; NULL: not found yet */
 static _Thread_local int64_t waiting_since_ns;
@@ -49,6 +60,39 @@ static bool is_pointed_to(const struct mg_request_info *info, const char *line)
         }
     }
     return false;
+}
+
+static int private_number(const struct mg_request_info *info, size_t at)
+{
+    int number = 0;
+    memcpy(&number, (const char *)(info + 1) + at, sizeof number);
+    return number;
+}
+
+void http_raw_learn_socket(const struct mg_request_info *info, http_raw_fits *fits)
+{
+    int found = 0, at_last = 0;
+    if (atomic_load(&socket_at) != 0 || atomic_load(&socket_tries) >= SOCKET_TRIES_MAX) {
+        return;
+    }
+    atomic_fetch_add(&socket_tries, 1);
+    /* What comes first is the response's part, which is documented and has none. */
+    for (size_t at = sizeof(struct mg_response_info); at < PRIVATE_BYTES; at += sizeof found) {
+        int number = private_number(info, at);
+        if (number >= 0 && fits(number, info)) {
+            found++;
+            at_last = (int)at;
+        }
+    }
+    if (found == 1) {
+        atomic_store(&socket_at, at_last);
+    }
+}
+
+int http_raw_socket(const struct mg_request_info *info)
+{
+    int at = atomic_load(&socket_at);
+    return at == 0 ? -1 : private_number(info, (size_t)at);
 }
 
 static bool starts_buffer(const struct mg_request_info *info)

@@ -10,6 +10,7 @@
 #ifndef FLASHDEAL_HTTP_RAW_H
 #define FLASHDEAL_HTTP_RAW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,17 @@ void http_raw_note_waiting(void);
  * of values. Call in begin_request, before any field of info is believed. Does not block; O(header
  * bytes). */
 enum http_raw_form http_raw_check(const struct mg_request_info *info);
+
+/* Whether descriptor fd is the connection's that info is of, as far as the kernel can tell. */
+typedef bool http_raw_fits(int fd, const struct mg_request_info *info);
+
+/* Learns where civetweb keeps a connection's descriptor, if that is not known yet: costs some
+ * microseconds once, or a few times. Call in begin_request. */
+void http_raw_learn_socket(const struct mg_request_info *info, http_raw_fits *fits);
+
+/* What stands there, -1 if the place is not known: probably the connection's descriptor, to be
+ * checked. From any thread, while the request is served. */
+int http_raw_socket(const struct mg_request_info *info);
 
 /* Tells why civetweb called http_error with this status and message; read_timeout_ms is the
  * listener's. */
