@@ -15,8 +15,8 @@
 
 enum { NAME_MAX_LENGTH = 32, ERROR_MAX = FILES_PATH_MAX + 256 };
 
-/* Version 4 comes as chart.umd.js (its chart.js is a module, which a page cannot inline), version 3,
- * which Debian 12 has, as chart.min.js. */
+/* Version 4 comes as chart.umd.js (its chart.js is a module, which a page cannot inline), version
+ * 3, which Debian 12 has, as chart.min.js. */
 static const char *const libraries[] = {
     "/usr/share/javascript/chart.js/chart.umd.min.js",
     "/usr/share/javascript/chart.js/chart.umd.js",
