@@ -67,7 +67,7 @@ struct http_result {
 typedef void http_observer(const struct http_request *request, const struct http_result *result,
                            void *context);
 
-/* Called on one of the server's threads; must reply exactly once, with one of the two calls below,
+/* Called on one of the server's threads; must reply exactly once, with one of the calls below,
  * and may block. context is the route's. */
 typedef void http_handler(struct http_request *request, void *context);
 
@@ -81,17 +81,18 @@ struct http_route {
 };
 
 struct http_options {
-    const char *bind;                /* an address, "127.0.0.1" */
-    int port;                        /* 1..65535 */
-    int threads;                     /* connections served at once, 1..4096 */
-    int read_timeout_ms;             /* bounds the header and the body, each; from 100 */
-    int drain_ms;                    /* HTTP_DRAIN_MS, less in tests */
+    const char *bind;    /* an address, "127.0.0.1" */
+    int port;            /* 1..65535 */
+    int threads;         /* connections served at once, 1..4096 */
+    int read_timeout_ms; /* bounds the header and the body, each; from 100 */
+    int drain_ms;        /* how long a stop waits for requests in flight; HTTP_DRAIN_MS or less */
     const struct http_route *routes; /* borrowed */
     size_t route_count;
     struct auth *auth;       /* borrowed; NULL: nobody has to prove who he is */
     http_observer *observer; /* NULL: nobody is told */
     void *observer_context;
-    bool server_timing; /* replies carry Server-Timing: the stages before the reply, in ms */
+    bool server_timing; /* replies carry Server-Timing: the stages before the reply that took any
+                           time, and "total", the time until the reply was written; in ms */
 };
 
 /* Binds, starts the threads and logs "listening". ST_SYSTEM: not started, and error says why and
@@ -109,7 +110,7 @@ MUST_USE enum status http_drain(struct http_server *server);
  * and the caller should _exit(1), or call again. Blocks up to drain_ms + 2 s. */
 MUST_USE enum status http_stop(struct http_server *server);
 
-/* Handlers running now. */
+/* Requests being served now, until their observer has been told. */
 int http_in_flight(struct http_server *server);
 
 /* Adds a reply header; name and value are copied, CR and LF in a value are an assert. Call before
@@ -128,8 +129,8 @@ void http_health(struct http_request *request, void *context);
 
 /* Whether the client has closed or reset the connection, or half of it, so that nobody waits for
  * the reply. May be called from another thread than the request's own while its handler runs. Does
- * not block; the first call on a connection costs up to a few hundred microseconds (its socket has
- * to be found), later ones one poll(2). False where it cannot be told. */
+ * not block; the first call on a connection costs some microseconds (its socket has to be found),
+ * later ones one poll(2). False where it cannot be told. */
 bool http_client_gone(const struct http_request *request);
 
 /* Sends application/problem+json: type (about:blank), title (the status's phrase), status, code

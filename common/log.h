@@ -61,7 +61,8 @@ struct log_field {
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /* As log_event, with an array whose length is known at run time (0 is allowed). Safe from any
- * thread; blocks only as long as standard error does. Hold no mutex across it. */
+ * thread. Does not wait for a reader: a line for which a pipe or terminal has no room is lost, and
+ * "log_lost" says how many later. Hold no mutex across it. */
 void log_fields(enum log_level level, const char *event, const struct log_field *fields,
                 size_t count);
 

@@ -15,6 +15,10 @@ source "$(dirname "$0")/lib/common.sh"
 # shellcheck source=harness/lib/verdict.sh
 source "$ROOT/harness/lib/verdict.sh"
 
+# An error of the harness is 1, never the 2 that some tools end with and that here means inconclusive.
+set -E
+trap 'die "line $LINENO failed: ${BASH_COMMAND%%$'"'\\n'"'*}"' ERR
+
 if [[ ${1-} == --help || ${1-} == -h ]]; then
     sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
     exit 0
@@ -83,14 +87,14 @@ done
 if [[ -z ${FAST-} && -z ${ONLY-} ]]; then
     progress "$((SECONDS - began)) s, $cells cells; now the prices"
     "${TIED[@]}" harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 </dev/null || :
-    prices=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$dir/output")
+    prices=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1\/summary.json/p' "$dir/output")
 fi
 progress_end
 rm -f "$dir/output" "$dir/measured"
 
 verdict_rows "" | jq -R -s --rawfile cells "$dir/cells.tsv" --arg started "$started_at" --arg phases "${phases[*]}" \
     --argjson seconds $((SECONDS - began)) --arg command "${ONLY:+ONLY=$ONLY }${FAST:+FAST=$FAST }make matrix" \
-    --slurpfile price "${prices:+$prices/summary.json}${prices:-/dev/null}" \
+    --slurpfile price "${prices:-/dev/null}" \
     --arg commit "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
     --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
     -f harness/lib/matrix.jq >"$dir/matrix.json"

@@ -16,6 +16,7 @@
 
 #include "common/config.h"
 #include "common/dbpool.h"
+#include "common/dbpool_publish.h"
 #include "common/http.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -71,17 +72,18 @@ static void log_limits(void)
               LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
 }
 
-static void make_parts(struct parts *parts, struct pg_options *database)
+static void make_parts(struct parts *parts, const struct pg_options *database)
 {
+    struct pg_options locks = *database;
+    locks.statement_timeout_ms = LOCKS_STATEMENT_MS;
     parts->pool = dbpool_new(config_int("DB_POOL"), database);
-    database->statement_timeout_ms = LOCKS_STATEMENT_MS;
-    parts->locks_pool = dbpool_new(1, database);
+    parts->locks_pool = dbpool_new(1, &locks);
     parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
     parts->metrics = metrics_new();
     const struct telemetry_options options = {
         .phase = "2", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
     parts->telemetry = telemetry_new(parts->metrics, &options);
-    telemetry_watch_pool(parts->telemetry, "all", parts->pool);
+    dbpool_publish(parts->pool, "all", parts->metrics);
 }
 
 static void free_parts(struct parts *parts)
@@ -94,7 +96,7 @@ static void free_parts(struct parts *parts)
 
 static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
 {
-    struct http_options options = {
+    struct http_options admin = {
         .bind = config_text("BIND"),
         .port = config_int("ADMIN_PORT"),
         .threads = ADMIN_THREADS,
@@ -102,16 +104,14 @@ static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SI
         .drain_ms = ADMIN_DRAIN_MS,
         .server_timing = true,
     };
-    routes_admin(parts, &options);
-    enum status status = http_start(&options, &parts->admin, error);
-    if (status == ST_OK) {
-        options.port = config_int("PORT");
-        options.threads = config_int("HTTP_THREADS");
-        options.drain_ms = DRAIN_MS;
-        routes_public(parts, &options);
-        status = http_start(&options, &parts->server, error);
-    }
-    return status;
+    struct http_options public = admin;
+    public.port = config_int("PORT");
+    public.threads = config_int("HTTP_THREADS");
+    public.drain_ms = DRAIN_MS;
+    routes_admin(parts, &admin);
+    routes_public(parts, &public);
+    enum status status = http_start(&admin, &parts->admin, error);
+    return status == ST_OK ? http_start(&public, &parts->server, error) : status;
 }
 
 /* Drains both listeners; does not come back if a request will not end. */
@@ -121,7 +121,7 @@ static void stop(struct parts *parts)
     bool drained = http_drain(parts->server) == ST_OK; /* the admin listener answers meanwhile */
     dbpool_shut(parts->locks_pool);
     if (!drained || http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK) {
-        _exit(EXIT_FAILURE);
+        _exit(drained ? EXIT_SUCCESS : EXIT_FAILURE); /* somebody was looking: no order was lost */
     }
 }
 
@@ -149,7 +149,7 @@ int main(void)
     config_log(); /* whatever the level */
     log_limits();
     log_set_level(log_level_of(config_text("LOG_LEVEL")));
-    struct pg_options database = {
+    const struct pg_options database = {
         .conninfo = config_text("DATABASE_URL"),
         .application = "phase2",
         .connect_timeout_ms = DB_CONNECT_MS,

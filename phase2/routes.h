@@ -9,13 +9,13 @@
 #include "common/metrics.h"
 #include "telemetry.h"
 
-/* What start makes and stop frees, in the order in which they are made. */
+/* What start makes and stop frees. */
 struct parts {
     struct dbpool *pool;
     struct dbpool *locks_pool;
     struct metrics *metrics;
     struct telemetry *telemetry;
-    int64_t locks_acquire_ms;
+    int64_t locks_acquire_ms; /* how long /debug/locks waits for its connection */
     struct http_server *admin, *server;
 };
 

@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/dbpool_publish.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/stages.h"
@@ -202,11 +201,6 @@ void telemetry_observe(const struct http_request *request, const struct http_res
 }
 
 /* ----------------------------------------------------------------------------- values of others */
-
-void telemetry_watch_pool(struct telemetry *telemetry, const char *name, struct dbpool *pool)
-{
-    dbpool_publish(pool, name, telemetry->metrics);
-}
 
 static double read_in_flight(void *server)
 {

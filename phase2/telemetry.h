@@ -15,7 +15,6 @@
 
 #include <stdint.h>
 
-#include "common/dbpool.h"
 #include "common/http.h"
 #include "common/metrics.h"
 
@@ -30,12 +29,8 @@ struct telemetry_options {
 /* metrics is borrowed, *options copied. Aborts when memory runs out. */
 struct telemetry *telemetry_new(struct metrics *metrics, const struct telemetry_options *options);
 
-/* Publishes a pool under label pool="name": flashdeal_db_pool_size, _in_use, _waiters (gauges),
- * _acquired_total, _timeouts_total, _connects_total, _discarded_total. name is a literal; pool must
- * outlive the metrics' last scrape. Call at start. */
-void telemetry_watch_pool(struct telemetry *telemetry, const char *name, struct dbpool *pool);
-
-/* Publishes flashdeal_http_requests_in_flight of server, likewise. */
+/* Publishes flashdeal_http_requests_in_flight of server, which must outlive the metrics' last
+ * scrape. Call once. */
 void telemetry_watch_server(struct telemetry *telemetry, struct http_server *server);
 
 /* The http_observer of the public listener; context is a struct telemetry. */

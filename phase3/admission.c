@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/latch.h"
 #include "common/log.h"
+#include "common/queue.h"
 #include "common/xalloc.h"
 
 struct job {
@@ -113,7 +114,7 @@ enum admission_result admission_run(struct admission *admission, struct http_req
                                     admission_work *work, void *data, enum status *status)
 {
     struct job job = {.request = request, .work = work, .data = data, .status = ST_TIMEOUT};
-    job.deadline_ns = request->started_ns + admission->options.deadline_ms * CLOCK_NS_PER_MS;
+    job.deadline_ns = clock_deadline_ns(admission->options.deadline_ms);
     latch_init(&job.done);
     enum status pushed = queue_push(admission->queue, &job.item, &request->stages);
     if (pushed == ST_OK) {
@@ -165,67 +166,62 @@ void admission_free(struct admission *admission)
 
 /* ---------------------------------------------------------------------------- what it publishes */
 
-void admission_read_stats(struct admission *admission, struct admission_stats *out)
+static struct queue_stats read_queue(const struct admission *admission)
 {
-    queue_read_stats(admission->queue, &out->queue);
-    out->done = atomic_load(&admission->done);
-    out->late = atomic_load(&admission->late);
-    out->gone = atomic_load(&admission->gone);
-}
-
-static struct admission_stats read_stats(void *context)
-{
-    struct admission_stats stats;
-    admission_read_stats(context, &stats);
+    struct queue_stats stats;
+    queue_read_stats(admission->queue, &stats);
     return stats;
 }
 
 static double read_length(void *context)
 {
-    return read_stats(context).queue.length;
+    return read_queue(context).length;
 }
 
 static double read_max(void *context)
 {
-    return read_stats(context).queue.max;
+    return read_queue(context).max;
 }
 
 static double read_age(void *context)
 {
-    return (double)read_stats(context).queue.age_ns / (double)CLOCK_NS_PER_S;
+    return (double)read_queue(context).age_ns / (double)CLOCK_NS_PER_S;
 }
 
 static double read_refused(void *context)
 {
-    return (double)read_stats(context).queue.refused;
+    return (double)read_queue(context).refused;
 }
 
 static double read_done(void *context)
 {
-    return (double)read_stats(context).done;
+    struct admission *admission = context;
+    return (double)atomic_load(&admission->done);
 }
 
 static double read_late(void *context)
 {
-    return (double)read_stats(context).late;
+    struct admission *admission = context;
+    return (double)atomic_load(&admission->late);
 }
 
 static double read_gone(void *context)
 {
-    return (double)read_stats(context).gone;
+    struct admission *admission = context;
+    return (double)atomic_load(&admission->gone);
 }
 
 void admission_publish(struct admission *admission, struct metrics *metrics)
 {
     static const char results[] = "flashdeal_admission_total";
     static const char results_help[] = "Jobs that were in line, by what became of them.";
-    metrics_gauge(metrics, "flashdeal_queue_length", "Orders in line.", "", read_length, admission);
-    metrics_gauge(metrics, "flashdeal_queue_max", "Orders that may be in line.", "", read_max,
+    metrics_gauge(metrics, "flashdeal_queue_length", "Jobs in line.", "", read_length, admission);
+    metrics_gauge(metrics, "flashdeal_queue_max", "Jobs that may be in line.", "", read_max,
                   admission);
     metrics_gauge(metrics, "flashdeal_queue_age_seconds", "How long the first in line has waited.",
                   "", read_age, admission);
     metrics_sampled_counter(metrics, "flashdeal_queue_refused_total",
-                            "Orders that found the queue full.", "", read_refused, admission);
+                            "Jobs that found the queue full.", "", read_refused, admission);
     metrics_sampled_counter(metrics, results, results_help, "result=\"done\"", read_done,
                             admission);
     metrics_sampled_counter(metrics, results, results_help, "result=\"late\"", read_late,

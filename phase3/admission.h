@@ -13,7 +13,6 @@
 #include "common/dbpool.h"
 #include "common/http.h"
 #include "common/metrics.h"
-#include "common/queue.h"
 #include "common/status.h"
 
 struct admission; /* opaque; safe from any thread */
@@ -22,7 +21,7 @@ struct admission_options {
     struct dbpool *pool; /* borrowed; as many connections as workers */
     int workers;         /* threads, from 1 */
     int queue_max;       /* jobs in line, from 1 */
-    int64_t deadline_ms; /* a job older than this, from its request's start, is dropped */
+    int64_t deadline_ms; /* a job that is longer in line than this is dropped */
 };
 
 /* A job: does its work on pg. Its return and what it writes to job reach who waits. */
@@ -37,12 +36,6 @@ enum admission_result {
     ADMISSION_STOPPING,   /* refused: the server stops */
 };
 
-/* Counts since the start. */
-struct admission_stats {
-    struct queue_stats queue;
-    int64_t done, late, gone;
-};
-
 /* Starts the workers. Aborts when there is no memory or no thread to be had. */
 struct admission *admission_start(const struct admission_options *options);
 
@@ -52,8 +45,6 @@ struct admission *admission_start(const struct admission_options *options);
  * deadline. */
 enum admission_result admission_run(struct admission *admission, struct http_request *request,
                                     admission_work *work, void *job, enum status *status);
-
-void admission_read_stats(struct admission *admission, struct admission_stats *out);
 
 /* Publishes flashdeal_queue_length, _max, _age_seconds (gauges), flashdeal_queue_refused_total and
  * flashdeal_admission_total{result="done|late|gone"}. Call at start; admission must outlive the

@@ -18,6 +18,7 @@
 #include "common/auth.h"
 #include "common/config.h"
 #include "common/dbpool.h"
+#include "common/dbpool_publish.h"
 #include "common/http.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -95,13 +96,14 @@ static const char *disagreement(void)
                : "DB_WORKERS must be less than DB_POOL: reads need the rest of the connections";
 }
 
-static void make_parts(struct parts *parts, struct pg_options *database)
+static void make_parts(struct parts *parts, const struct pg_options *database)
 {
+    struct pg_options locks = *database;
+    locks.statement_timeout_ms = LOCKS_STATEMENT_MS;
     int workers = config_int("DB_WORKERS");
     parts->orders_pool = dbpool_new(workers, database);
     parts->reads_pool = dbpool_new(config_int("DB_POOL") - workers, database);
-    database->statement_timeout_ms = LOCKS_STATEMENT_MS;
-    parts->locks_pool = dbpool_new(1, database);
+    parts->locks_pool = dbpool_new(1, &locks);
     parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
     int64_t rate = config_int("RATE_LIMIT");
     parts->limiter = token_bucket_new(&(struct token_bucket_options){
@@ -116,8 +118,8 @@ static void make_parts(struct parts *parts, struct pg_options *database)
     const struct telemetry_options options = {
         .phase = "3", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
     parts->telemetry = telemetry_new(parts->metrics, &options);
-    telemetry_watch_pool(parts->telemetry, "orders", parts->orders_pool);
-    telemetry_watch_pool(parts->telemetry, "reads", parts->reads_pool);
+    dbpool_publish(parts->orders_pool, "orders", parts->metrics);
+    dbpool_publish(parts->reads_pool, "reads", parts->metrics);
     admission_publish(parts->admission, parts->metrics);
     if (config_text("AUTH_SECRET")) {
         parts->auth = auth_new(config_text("AUTH_SECRET"));
@@ -141,7 +143,7 @@ static void free_parts(struct parts *parts)
 
 static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
 {
-    struct http_options options = {
+    struct http_options admin = {
         .bind = config_text("BIND"),
         .port = config_int("ADMIN_PORT"),
         .threads = ADMIN_THREADS,
@@ -149,16 +151,14 @@ static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SI
         .drain_ms = ADMIN_DRAIN_MS,
         .server_timing = true,
     };
-    routes_admin(parts, &options);
-    enum status status = http_start(&options, &parts->admin, error);
-    if (status == ST_OK) {
-        options.port = config_int("PORT");
-        options.threads = config_int("HTTP_THREADS");
-        options.drain_ms = DRAIN_MS;
-        routes_public(parts, &options);
-        status = http_start(&options, &parts->server, error);
-    }
-    return status;
+    struct http_options public = admin;
+    public.port = config_int("PORT");
+    public.threads = config_int("HTTP_THREADS");
+    public.drain_ms = DRAIN_MS;
+    routes_admin(parts, &admin);
+    routes_public(parts, &public);
+    enum status status = http_start(&admin, &parts->admin, error);
+    return status == ST_OK ? http_start(&public, &parts->server, error) : status;
 }
 
 /* Drains both listeners; does not come back if a request will not end. */
@@ -168,7 +168,7 @@ static void stop(struct parts *parts)
     bool drained = http_drain(parts->server) == ST_OK; /* the admin listener answers meanwhile */
     dbpool_shut(parts->locks_pool);
     if (!drained || http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK) {
-        _exit(EXIT_FAILURE);
+        _exit(drained ? EXIT_SUCCESS : EXIT_FAILURE); /* somebody was looking: no order was lost */
     }
 }
 
@@ -199,7 +199,7 @@ int main(void)
     config_log(); /* whatever the level */
     log_limits();
     log_set_level(log_level_of(config_text("LOG_LEVEL")));
-    struct pg_options database = {
+    const struct pg_options database = {
         .conninfo = config_text("DATABASE_URL"),
         .application = "phase3",
         .connect_timeout_ms = DB_CONNECT_MS,

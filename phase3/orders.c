@@ -104,6 +104,11 @@ static int retry_after_s(void)
     return 1 + (int)random_below(RETRY_AFTER_MAX_S);
 }
 
+static int whole_seconds(int64_t ns)
+{
+    return (int)((ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
+}
+
 /* One order, as a worker does it. */
 struct decision {
     const struct inventory *inventory;
@@ -124,13 +129,12 @@ static bool within_rate(const struct orders *orders, struct http_request *reques
     if (token_bucket_take(orders->limiter, user_id, clock_now_ns(), &quota)) {
         return true;
     }
-    int64_t reset_s = (quota.full_in_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
     http_add_header(request, "RateLimit-Policy", "\"orders\";q=%" PRId64 ";w=1",
                     orders->rate_limit);
-    http_add_header(request, "RateLimit", "\"orders\";r=%" PRId64 ";t=%" PRId64, quota.left,
-                    reset_s);
+    http_add_header(request, "RateLimit", "\"orders\";r=%" PRId64 ";t=%d", quota.left,
+                    whole_seconds(quota.full_in_ns));
     http_problem_retry(request, 429, "rate_limited", "This user orders too often.",
-                       retry_after_s());
+                       whole_seconds(quota.retry_after_ns) + (int)random_below(RETRY_AFTER_MAX_S));
     return false;
 }
 

@@ -12,7 +12,7 @@
 #include "common/token_bucket.h"
 #include "telemetry.h"
 
-/* What start makes and stop frees, in the order in which they are made. */
+/* What start makes and stop frees. */
 struct parts {
     struct dbpool *orders_pool, *reads_pool, *locks_pool;
     struct auth *auth; /* NULL: bodies are trusted */
@@ -20,7 +20,7 @@ struct parts {
     struct admission *admission;
     struct metrics *metrics;
     struct telemetry *telemetry;
-    int64_t locks_acquire_ms;
+    int64_t locks_acquire_ms; /* how long /debug/locks waits for its connection */
     struct http_server *admin, *server;
 };
 

@@ -102,8 +102,55 @@ START_TEST(test_log_threads_at_once_write_whole_lines_in_their_order)
 }
 END_TEST
 
+/* The number of lines in what has come through the pipe so far; the last "log_lost" says *lost. */
+static int read_lines(int pipe_end, long *lost)
+{
+    static char bytes[1 << 20];
+    ssize_t length = read(pipe_end, bytes, sizeof(bytes) - 1);
+    ck_assert_int_gt(length, 0);
+    bytes[length] = '\0';
+    int lines = 0;
+    for (char *line = bytes, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        const char *notice = strstr(line, "\"log_lost\",\"lines\":");
+        if (notice && notice < end) {
+            *lost = strtol(notice + strlen("\"log_lost\",\"lines\":"), NULL, 10);
+        } else {
+            lines++;
+        }
+    }
+    return lines;
+}
+
+/* The watchdog would end a test that waits for the reader. */
+START_TEST(test_log_goes_on_when_nobody_reads_and_tells_what_was_lost)
+{
+    enum { WRITTEN = 2000 }; /* more than a pipe holds */
+    int ends[2];
+    long lost = 0;
+    ck_assert_int_eq(pipe(ends), 0);
+    int standard_error = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    char *text = long_text(500);
+    for (int i = 0; i < WRITTEN; i++) {
+        log_event(LOG_INFO, "line", LOG_TEXT("text", text));
+    }
+    int before = read_lines(ends[0], &lost);
+    ck_assert_int_lt(before, WRITTEN);
+    ck_assert_int_eq(lost, 0);
+    log_event(LOG_INFO, "again", LOG_NUMBER("number", 1));
+    ck_assert_int_eq(read_lines(ends[0], &lost), 1);
+    ck_assert_int_eq(lost, WRITTEN - before);
+    dup2(standard_error, STDERR_FILENO);
+    close(standard_error);
+    close(ends[0]);
+    close(ends[1]);
+    free(text);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
+    tcase_add_test(tc, test_log_goes_on_when_nobody_reads_and_tells_what_was_lost);
     tcase_add_test(tc, test_log_line_is_one_write);
     tcase_add_test(tc, test_log_threads_at_once_write_whole_lines_in_their_order);
 }
