@@ -151,7 +151,7 @@ int http_gone_search(const struct mg_request_info *info)
     return search.fits == 0 && search.resets ? HTTP_SOCKET_RESET : HTTP_SOCKET_NONE;
 }
 
-static int find(const struct mg_request_info *info)
+int http_gone_find(const struct mg_request_info *info)
 {
     int fd = http_raw_socket(info);
     if (fd >= 0) {
@@ -191,7 +191,7 @@ bool http_client_gone(const struct http_request *request)
     struct http_conn *conn = request->conn;
     int known = atomic_load(&conn->socket);
     if (known == HTTP_SOCKET_UNSOUGHT) {
-        known = find(mg_get_request_info(conn->mg));
+        known = http_gone_find(mg_get_request_info(conn->mg));
         atomic_store(&conn->socket, known);
     }
     if (known <= 0) {

@@ -1,11 +1,15 @@
-/* The search for a connection's socket among all descriptors, without a server: it is the way out
- * where civetweb keeps a descriptor in a place of its own, and Debian's has no IPv6. */
+/* The search for a connection's socket among all descriptors, and at the place where
+ * civetweb keeps it; without a server, because Debian's civetweb keeps it always in one place and
+ * has no IPv6. */
 #include <civetweb.h>
 
 #include "common/http_conn.h"
 #include "common/tests/http_server.h"
 
-enum { CROWD = 600 }; /* descriptors beside the one: more than one step of the search */
+enum {
+    CROWD = 600,          /* descriptors beside the one: more than one step of the search */
+    PRIVATE_NUMBERS = 40, /* as many as http_raw looks at */
+};
 
 struct end {
     union {
@@ -151,6 +155,56 @@ START_TEST(test_reset_socket_is_known_by_its_listener)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------- the place */
+
+/* As civetweb has it: the private part lies behind the request's. The reply's part comes first. */
+struct connection {
+    struct mg_request_info info;
+    struct mg_response_info reply;
+    int numbers[PRIVATE_NUMBERS];
+};
+
+static void describe(struct connection *connection, int at, int fd)
+{
+    memset(connection, 0, sizeof *connection);
+    connection->info = line.info;
+    connection->numbers[at] = fd;
+}
+
+static bool is_served(int fd, const struct mg_request_info *info)
+{
+    (void)info;
+    return fd == line.served;
+}
+
+/* In this order: the place is learnt once for the process. */
+START_TEST(test_place_is_learnt_when_one_number_fits_and_what_stands_there_is_checked)
+{
+    enum { PLACE = 5, ANOTHER = 8 };
+    struct connection connection;
+    ck_assert(open_v4());
+    describe(&connection, PLACE, line.served);
+    connection.numbers[ANOTHER] = line.served;
+    http_raw_learn_socket(&connection.info, is_served);
+    ck_assert_int_eq(http_raw_socket(&connection.info), -1); /* which of the two? */
+    connection.numbers[ANOTHER] = line.client;
+    http_raw_learn_socket(&connection.info, is_served);
+    ck_assert_int_eq(http_raw_socket(&connection.info), line.served);
+    ck_assert_int_eq(http_gone_find(&connection.info), line.served + 1);
+    const int wrong[] = {line.client, line.listening, -1, 1 << 30};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        describe(&connection, PLACE, wrong[i]);
+        ck_assert_int_eq(http_raw_socket(&connection.info), wrong[i]);
+        ck_assert_int_eq(http_gone_find(&connection.info), line.served + 1);
+    }
+    /* It tells apart what a search cannot. */
+    int second = dup(line.served);
+    describe(&connection, PLACE, line.served);
+    ck_assert_int_eq(http_gone_find(&connection.info), line.served + 1);
+    close(second);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_checked_fixture(tc, NULL, close_line);
@@ -159,6 +213,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_socket_is_found_behind_many_descriptors);
     tcase_add_test(tc, test_two_that_fit_are_not_told_apart);
     tcase_add_test(tc, test_reset_socket_is_known_by_its_listener);
+    tcase_add_test(tc, test_place_is_learnt_when_one_number_fits_and_what_stands_there_is_checked);
 }
 
 int main(void)
