@@ -59,7 +59,7 @@ ended() {
     if [[ $status == "$1" ]]; then ok "$2"; else not_ok "$2" "status $status, not $1"; fi
 }
 
-for script in pool-exhaustion startup-order oversell overload lock-contention ceilings flash-sale; do
+for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention ceilings flash-sale; do
     run 0 "$script explains itself" "harness/$script.sh" --help
     says "$script says what a target is" 'TARGET is a phase'
 done
@@ -94,7 +94,7 @@ broken=build/broken-$$
 cp -rL phase1 "$broken"
 on_exit rm -rf "$ROOT/$broken" "$ROOT/build/release/$broken"
 sed -i 's/= decide(context, request, &order, &outcome);/= order.user_id < 0 ? decide(context, request, \&order, \&outcome) : ST_DB;/' "$broken/orders.c"
-for script in lock-contention oversell flash-sale overload; do
+for script in lock-contention oversell flash-sale overload metastable queue-overflow tail-latency; do
     DURATION=0.5 run 1 "$script: a target that answers 500 to everything is an error" "harness/$script.sh" "$broken"
     says "in one sentence" "^$script.sh: $broken does not do its work, .*: it answered ([0-9]+) of \1 orders with 5xx"
 done
@@ -149,7 +149,7 @@ as_limited() {
     local port=${PG_URI_BASE#*port=}
     env PGHOST="$PG_DIR" PGPORT="${port%%&*}" PGDATABASE=victim PGUSER=limited "$@"
 }
-for script in oversell overload lock-contention flash-sale pool-exhaustion startup-order ceilings; do
+for script in oversell overload metastable queue-overflow tail-latency lock-contention flash-sale pool-exhaustion startup-order ceilings; do
     name="$script: a role that may make no database is an error"
     DATABASE_URL=${victim/user=flashdeal/user=limited} run 1 "$name" as_limited timeout 60 "harness/$script.sh" 1
     if [[ $(grep -c "^$script.sh: " "$dir/output") == 1 ]]; then
