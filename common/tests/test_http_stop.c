@@ -147,6 +147,27 @@ START_TEST(test_stop_does_not_wait_for_idle_and_half_sent_connections)
 }
 END_TEST
 
+/* A drained server has nothing in flight and goes on refusing: its sockets close with the stop. */
+START_TEST(test_drain_leaves_a_server_that_refuses)
+{
+    struct http_server *server = server_start(raw_port, THREADS, READ_TIMEOUT_MS, SHORT_DRAIN_MS);
+    open_slow();
+    ck_assert_int_eq(http_drain(server), ST_TIMEOUT);
+    ck_assert_int_eq(http_in_flight(server), 1);
+    gate_set(true);
+    raw_receive(&raw, &reply);
+    ck_assert_int_eq(reply.status, 200);
+    ck_assert_int_eq(http_drain(server), ST_OK);
+    ck_assert_int_eq(http_in_flight(server), 0);
+    raw_open(&other, raw_port);
+    raw_send(&other, GET_HEALTH);
+    raw_receive(&other, &reply);
+    assert_problem(503, "overloaded");
+    ck_assert(raw_ends(&other));
+    assert_stops_soon(server);
+}
+END_TEST
+
 /* A client that left before its reply: the write fails, SIGPIPE does not end the process. */
 START_TEST(test_client_that_left_does_no_harm)
 {
@@ -226,6 +247,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_stop_refuses_the_next_request_of_an_open_connection);
     tcase_add_test(tc, test_stop_gives_up_on_a_stuck_handler_and_can_be_called_again);
     tcase_add_test(tc, test_stop_does_not_wait_for_idle_and_half_sent_connections);
+    tcase_add_test(tc, test_drain_leaves_a_server_that_refuses);
     tcase_add_test(tc, test_client_that_left_does_no_harm);
     tcase_add_test(tc, test_server_starts_again_on_its_port);
     tcase_add_loop_test(tc, test_two_servers_stop_one_after_the_other, 0, 2);
