@@ -141,8 +141,9 @@ static enum status load_setting(struct config_setting *setting, char error[CONFI
            (setting->number >= setting->minimum && setting->number <= setting->maximum));
     assert(setting->kind != CONFIG_CHOICE || is_choice(setting->unit, setting->text));
     const char *value = getenv(setting->name);
-    if (!value || *value == '\0') {
-        return ST_OK;
+    bool is_empty = value && *value == '\0';
+    if (!value || (is_empty && setting->kind != CONFIG_SECRET)) {
+        return ST_OK; /* an empty secret is one that somebody failed to fill in */
     }
     switch (setting->kind) {
     case CONFIG_INT:

@@ -49,9 +49,10 @@ enum { CONFIG_ERROR_SIZE = 256 };
     }
 
 /* Reads every setting of the table from the environment; an unset or empty variable keeps the
- * default. The table is the process's from then on: config_int and the others read it. ST_INVALID:
- * the first bad value, and a sentence for people in error: the variable, what it must be, and never
- * the value of a secret or a URI. Not thread-safe: call it before the first thread. Does not block.
+ * default (an empty CONFIG_SECRET is a bad value). The table is the process's from then on:
+ * config_int and the others read it. ST_INVALID: the first bad value, and a sentence for people in
+ * error: the variable, what it must be, and never the value of a secret or a URI. Not thread-safe:
+ * call it before the first thread. Does not block.
  */
 MUST_USE enum status config_load(struct config_setting *settings, size_t count,
                                  char error[CONFIG_ERROR_SIZE]);

@@ -91,6 +91,7 @@ struct http_options {
     struct auth *auth;       /* borrowed; NULL: nobody has to prove who he is */
     http_observer *observer; /* NULL: nobody is told */
     void *observer_context;
+    bool one_request;   /* a connection ends with its first reply: none holds a thread idle */
     bool server_timing; /* replies carry Server-Timing: the stages before the reply that took any
                            time, and "total", the time until the reply was written; in ms */
 };

@@ -33,10 +33,11 @@ static void explain_bind(const struct http_options *options, int error_number,
                          char error[HTTP_ERROR_SIZE])
 {
     if (error_number == EADDRINUSE) {
-        snprintf(error, HTTP_ERROR_SIZE,
-                 "port %d is in use: another program listens on %s:%d; stop it, or choose another "
-                 "port",
-                 options->port, options->bind, options->port);
+        snprintf(
+            error, HTTP_ERROR_SIZE,
+            "port %d is in use: another program listens on %s:%d, or this one twice; stop it, or "
+            "choose another port",
+            options->port, options->bind, options->port);
     } else {
         snprintf(error, HTTP_ERROR_SIZE, "cannot listen on %s:%d: %s", options->bind, options->port,
                  strerror(error_number));

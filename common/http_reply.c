@@ -168,7 +168,7 @@ static void send_reply(struct http_request *request, int status, const char *typ
     assert(!conn->replied);
     conn->replied = true;
     conn->status = status;
-    conn->closes = conn->closes || atomic_load(conn->draining);
+    conn->closes = conn->closes || conn->options->one_request || atomic_load(conn->draining);
     if (conn->closes) {
         /* Before the reply: afterwards civetweb would wait for a body that nobody reads. */
         mg_disable_connection_keep_alive(conn->mg);

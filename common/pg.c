@@ -15,7 +15,7 @@
  * Errors are the server's primary message, first line, without detail; in class 22 (data exception)
  * that message quotes the value, so ours replaces it.
  *
- * It does not retry, log, cancel (PQcancel blocks) or pipeline. */
+ * It does not retry, cancel (PQcancel blocks) or pipeline. */
 #include "common/pg.h"
 
 #include <assert.h>
@@ -32,17 +32,6 @@ enum {
     RESULTS_MAX = 8,       /* of one exchange; more is a COPY, which no statement of ours is */
     UNASKED_READS_MAX = 8, /* of what came between exchanges */
 };
-
-void pg_copy_line(char *out, size_t size, const char *text)
-{
-    snprintf(out, size, "%.*s", (int)strcspn(text, "\r\n"), text);
-}
-
-static void set_error(struct pg *pg, const char *sqlstate, const char *error)
-{
-    snprintf(pg->sqlstate, sizeof(pg->sqlstate), "%s", sqlstate);
-    pg_copy_line(pg->error, sizeof(pg->error), error);
-}
 
 /* ---------------------------------------------------------------------------------- exchanges */
 
@@ -82,7 +71,7 @@ void pg_notice(void *arg, const PGresult *notice)
         pg->standby_skipped |= function == NULL || strcmp(function, "SyncRepWaitForLSN") == 0;
     } else if (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0) {
         pg->broken = true;
-        set_error(pg, sqlstate != NULL ? sqlstate : "", message != NULL ? message : "");
+        pg_set_error(pg, sqlstate != NULL ? sqlstate : "", message != NULL ? message : "");
     }
 }
 
@@ -108,7 +97,8 @@ static enum status set_lost(struct pg *pg, const char *reason)
 {
     pg->broken = true;
     pg->unanswered = true;
-    set_error(pg, "", reason);
+    pg_set_error(pg, "", reason);
+    pg_log_error(pg);
     return ST_RETRY;
 }
 
@@ -121,13 +111,17 @@ static enum status judge_error(struct pg *pg, const PGresult *result)
         return set_lost(pg, PQresultErrorMessage(result));
     }
     bool quotes_value = strncmp(sqlstate, "22", 2) == 0;
-    set_error(pg, sqlstate,
-              quotes_value ? "a value does not fit its type or range"
-                           : (message != NULL ? message : ""));
+    pg_set_error(pg, sqlstate,
+                 quotes_value ? "a value does not fit its type or range"
+                              : (message != NULL ? message : ""));
     /* The server no longer knows, or can no longer run, what was prepared: only a new connection
      * mends that (after DISCARD ALL, or a change of a table's columns). */
     pg->broken |= strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
-    return pg_status_of(sqlstate);
+    enum status status = pg_status_of(sqlstate);
+    if (status != ST_TIMEOUT && strncmp(sqlstate, "40", 2) != 0) {
+        pg_log_error(pg); /* the others are what contention looks like */
+    }
+    return status;
 }
 
 static enum status set_silent(struct pg *pg)
@@ -183,7 +177,7 @@ static enum status read_answer(struct pg *pg, PGresult **good)
         }
     }
     pg->broken = true;
-    set_error(pg, "", "the statement has too many results");
+    pg_set_error(pg, "", "the statement has too many results");
     return ST_DB;
 }
 
@@ -191,7 +185,7 @@ static void open_exchange(struct pg *pg)
 {
     pg->unanswered = false;
     pg->standby_skipped = false;
-    set_error(pg, "", "");
+    pg_set_error(pg, "", "");
 }
 
 /* sent is what the PQsend call returned: 0 leaves it open how much of it went out. */
@@ -205,7 +199,7 @@ static enum status refuse(struct pg *pg)
 {
     pg->broken = true;
     if (pg->error[0] == '\0') {
-        set_error(pg, "", "the connection to the database is lost");
+        pg_set_error(pg, "", "the connection to the database is lost");
     }
     return ST_RETRY;
 }
@@ -261,7 +255,7 @@ static enum status judge_commit(struct pg *pg, enum status status, PGresult *goo
         return pg->standby_skipped ? ST_UNKNOWN : ST_OK;
     }
     if (good != NULL) {
-        set_error(pg, "", "COMMIT was answered by ROLLBACK: an earlier statement had failed");
+        pg_set_error(pg, "", "COMMIT was answered by ROLLBACK: an earlier statement had failed");
         return ST_RETRY;
     }
     return pg->unanswered || is_unknown_code(pg->sqlstate) ? ST_UNKNOWN : status;

@@ -1,4 +1,5 @@
-/* pg_private: what pg.c and pg_connect.c share; nobody else includes it. First used by phase 0. */
+/* pg_private: what pg.c, pg_connect.c and pg_error.c share; nobody else includes it. First used by
+ * phase 0. */
 #ifndef FLASHDEAL_PG_PRIVATE_H
 #define FLASHDEAL_PG_PRIVATE_H
 
@@ -27,6 +28,13 @@ bool pg_await(const PGconn *conn, short events, int64_t deadline_ns);
 
 /* A libpq notice receiver; arg is the struct pg. Prints nothing. */
 void pg_notice(void *arg, const PGresult *notice);
+
+/* Keeps what pg_sqlstate and pg_error tell; sqlstate "" if the server gave none. */
+void pg_set_error(struct pg *pg, const char *sqlstate, const char *error);
+
+/* Logs that error as "db_error", at most one a second in the whole process; how many were left out
+ * since is part of the next. */
+void pg_log_error(const struct pg *pg);
 
 /* Copies text's first line, cut to size (NUL included). */
 void pg_copy_line(char *out, size_t size, const char *text);

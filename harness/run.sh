@@ -28,6 +28,7 @@ if (exec 3<>"/dev/tcp/${BIND:-127.0.0.1}/$port") 2>/dev/null; then
     die "port $port is in use; elsewhere: PORT=$((port + 100)) make run-$n"
 fi
 admin_port=${ADMIN_PORT:-$((9000 + n))}
+((n < 2)) || [[ $port != "$admin_port" ]] || usage "PORT and ADMIN_PORT must differ"
 if ((n >= 2)) && (exec 3<>"/dev/tcp/${BIND:-127.0.0.1}/$admin_port") 2>/dev/null; then
     die "port $admin_port is in use; elsewhere: ADMIN_PORT=$((admin_port + 100)) make run-$n"
 fi

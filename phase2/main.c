@@ -31,6 +31,7 @@ enum {
     DB_GRACE_MS = 1000,     /* listened this much longer than the database's own time-outs */
     DRAIN_MS = 8500,        /* requests in flight at a stop; then two listeners close, 2 s each */
     ADMIN_THREADS = 2,      /* admin connections served at once */
+    ADMIN_READ_MS = 1000,   /* a request's head, there */
     ADMIN_DRAIN_MS = 200,   /* its replies at a stop */
     LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
     LOCKS_STATEMENT_MS = 1000,
@@ -78,7 +79,6 @@ static void make_parts(struct parts *parts, const struct pg_options *database)
     locks.statement_timeout_ms = LOCKS_STATEMENT_MS;
     parts->pool = dbpool_new(config_int("DB_POOL"), database);
     parts->locks_pool = dbpool_new(1, &locks);
-    parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
     parts->metrics = metrics_new();
     const struct telemetry_options options = {
         .phase = "2", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
@@ -96,22 +96,22 @@ static void free_parts(struct parts *parts)
 
 static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
 {
-    struct http_options admin = {
-        .bind = config_text("BIND"),
-        .port = config_int("ADMIN_PORT"),
-        .threads = ADMIN_THREADS,
-        .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
-        .drain_ms = ADMIN_DRAIN_MS,
-        .server_timing = true,
-    };
-    struct http_options public = admin;
-    public.port = config_int("PORT");
-    public.threads = config_int("HTTP_THREADS");
-    public.drain_ms = DRAIN_MS;
+    struct http_options public = {.bind = config_text("BIND"),
+                                  .port = config_int("PORT"),
+                                  .threads = config_int("HTTP_THREADS"),
+                                  .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
+                                  .drain_ms = DRAIN_MS,
+                                  .server_timing = true};
+    struct http_options admin = public;
+    admin.port = config_int("ADMIN_PORT");
+    admin.threads = ADMIN_THREADS;
+    admin.one_request = true; /* scrapers do not keep its few threads */
+    admin.read_timeout_ms = ADMIN_READ_MS;
+    admin.drain_ms = ADMIN_DRAIN_MS;
     routes_admin(parts, &admin);
     routes_public(parts, &public);
     enum status status = http_start(&admin, &parts->admin, error);
-    return status == ST_OK ? http_start(&public, &parts->server, error) : status;
+    return status != ST_OK ? status : http_start(&public, &parts->server, error);
 }
 
 /* Drains both listeners; does not come back if a request will not end. */
@@ -161,7 +161,7 @@ int main(void)
         return fail("db_unavailable", error);
     }
     stop_block(); /* threads inherit it */
-    struct parts parts = {NULL};
+    struct parts parts = {.locks_acquire_ms = LOCKS_ACQUIRE_MS};
     make_parts(&parts, &database);
     int exit_status = serve(&parts);
     free_parts(&parts);

@@ -34,6 +34,7 @@ enum {
     DB_GRACE_MS = 1000,     /* listened this much longer than the database's own time-outs */
     DRAIN_MS = 8500,        /* requests in flight at a stop; then two listeners close, 2 s each */
     ADMIN_THREADS = 2,      /* admin connections served at once */
+    ADMIN_READ_MS = 1000,   /* a request's head, there */
     ADMIN_DRAIN_MS = 200,   /* its replies at a stop */
     LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
     LOCKS_STATEMENT_MS = 1000,
@@ -104,7 +105,6 @@ static void make_parts(struct parts *parts, const struct pg_options *database)
     parts->orders_pool = dbpool_new(workers, database);
     parts->reads_pool = dbpool_new(config_int("DB_POOL") - workers, database);
     parts->locks_pool = dbpool_new(1, &locks);
-    parts->locks_acquire_ms = LOCKS_ACQUIRE_MS;
     int64_t rate = config_int("RATE_LIMIT");
     parts->limiter = token_bucket_new(&(struct token_bucket_options){
         .per_second = rate, .burst = rate, .keys_max = RATE_USERS_MAX});
@@ -143,22 +143,22 @@ static void free_parts(struct parts *parts)
 
 static enum status start_listeners(struct parts *parts, char error[HTTP_ERROR_SIZE])
 {
-    struct http_options admin = {
-        .bind = config_text("BIND"),
-        .port = config_int("ADMIN_PORT"),
-        .threads = ADMIN_THREADS,
-        .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
-        .drain_ms = ADMIN_DRAIN_MS,
-        .server_timing = true,
-    };
-    struct http_options public = admin;
-    public.port = config_int("PORT");
-    public.threads = config_int("HTTP_THREADS");
-    public.drain_ms = DRAIN_MS;
+    struct http_options public = {.bind = config_text("BIND"),
+                                  .port = config_int("PORT"),
+                                  .threads = config_int("HTTP_THREADS"),
+                                  .read_timeout_ms = config_int("READ_TIMEOUT_MS"),
+                                  .drain_ms = DRAIN_MS,
+                                  .server_timing = true};
+    struct http_options admin = public;
+    admin.port = config_int("ADMIN_PORT");
+    admin.threads = ADMIN_THREADS;
+    admin.one_request = true; /* scrapers do not keep its few threads */
+    admin.read_timeout_ms = ADMIN_READ_MS;
+    admin.drain_ms = ADMIN_DRAIN_MS;
     routes_admin(parts, &admin);
     routes_public(parts, &public);
     enum status status = http_start(&admin, &parts->admin, error);
-    return status == ST_OK ? http_start(&public, &parts->server, error) : status;
+    return status != ST_OK ? status : http_start(&public, &parts->server, error);
 }
 
 /* Drains both listeners; does not come back if a request will not end. */
@@ -211,7 +211,7 @@ int main(void)
         return fail("db_unavailable", error);
     }
     stop_block(); /* the workers inherit it */
-    struct parts parts = {NULL};
+    struct parts parts = {.locks_acquire_ms = LOCKS_ACQUIRE_MS};
     make_parts(&parts, &database);
     int exit_status = serve(&parts);
     free_parts(&parts);

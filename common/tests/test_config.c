@@ -90,8 +90,15 @@ START_TEST(test_config_keeps_the_default_of_an_empty_variable)
 {
     ck_assert_int_eq(load_with("TEST_NUMBER", ""), ST_OK);
     ck_assert_int_eq(config_int("TEST_NUMBER"), 5);
-    ck_assert_int_eq(load_with("TEST_SECRET", ""), ST_OK);
-    ck_assert_ptr_null(config_text("TEST_SECRET"));
+    ck_assert_int_eq(load_with("TEST_TEXT", ""), ST_OK);
+    ck_assert_str_eq(config_text("TEST_TEXT"), "127.0.0.1");
+}
+END_TEST
+
+START_TEST(test_config_refuses_a_secret_that_is_set_and_empty)
+{
+    ck_assert_int_eq(load_with("TEST_SECRET", ""), ST_INVALID);
+    ck_assert_ptr_nonnull(strstr(error, "TEST_SECRET"));
 }
 END_TEST
 
@@ -363,6 +370,7 @@ static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_config_keeps_defaults_when_nothing_is_set);
     tcase_add_test(tc, test_config_keeps_the_default_of_an_empty_variable);
+    tcase_add_test(tc, test_config_refuses_a_secret_that_is_set_and_empty);
     tcase_add_test(tc, test_config_takes_numbers_within_the_bounds);
     tcase_add_test(tc, test_config_takes_the_widest_numbers);
     tcase_add_test(tc, test_config_refuses_numbers_out_of_bounds_or_form);

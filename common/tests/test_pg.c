@@ -2,6 +2,7 @@
  * test_pg_connect.c; what happens when the server vanishes or freezes, in test_pg_faults.c. */
 #include "common/pg.h"
 
+#include "common/clock.h"
 #include "common/tests/harness.h"
 #include "common/tests/pg_fixture.h"
 
@@ -295,6 +296,30 @@ START_TEST(test_notices_are_not_printed)
 }
 END_TEST
 
+/* What the server said of a statement that failed, once a second; contention is no news. */
+START_TEST(test_fault_is_logged_once_a_second_and_a_lock_timeout_is_not)
+{
+    static const struct pg_statement divide = {"divide", "SELECT 1 / 0", 0, STAGE_STATEMENTS};
+    static const struct pg_statement busy = {
+        "busy", "DO $$ BEGIN RAISE EXCEPTION 'held' USING ERRCODE = '55P03'; END $$", 0,
+        STAGE_STATEMENTS};
+    clock_sleep_until(clock_deadline_ns(1000)); /* other tests' faults were logged before */
+    struct test_capture capture;
+    test_capture_start(&capture);
+    enum status busy_status = pg_run(pg, &busy, NULL, NULL);
+    enum status first = pg_run(pg, &divide, NULL, NULL);
+    enum status second = pg_run(pg, &divide, NULL, NULL);
+    char *text = test_capture_stop(&capture);
+    ck_assert_status(busy_status, ST_TIMEOUT);
+    ck_assert_status(first, ST_DB);
+    ck_assert_status(second, ST_DB);
+    char *line = strstr(text, "\"event\":\"db_error\",\"sqlstate\":\"22012\"");
+    ck_assert_msg(line && !strstr(strstr(line, "22012"), "db_error"), "%s", text);
+    ck_assert_ptr_null(strstr(text, "55P03"));
+    free(text);
+}
+END_TEST
+
 START_TEST(test_time_is_booked_to_the_statements_stage)
 {
     const char *const short_s[] = {"0.08"};
@@ -337,6 +362,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_changed_result_type_breaks_the_connection);
     tcase_add_test(tc, test_unasked_notification_and_setting_leave_it_usable);
     tcase_add_test(tc, test_notices_are_not_printed);
+    tcase_add_test(tc, test_fault_is_logged_once_a_second_and_a_lock_timeout_is_not);
     tcase_add_test(tc, test_time_is_booked_to_the_statements_stage);
 }
 

@@ -243,6 +243,14 @@ START_TEST(silence_on_the_admin_listener_costs_the_public_one_nothing)
 }
 END_TEST
 
+/* Two scrapers that keep their connections would have all threads for themselves. */
+START_TEST(a_scraper_holds_no_thread_between_two_scrapes)
+{
+    ck_assert(reply_announces_close(admin_get("/metrics")));
+    ck_assert(reply_announces_close(admin_get("/debug/locks")));
+}
+END_TEST
+
 void good_admin_add(Suite *suite)
 {
     const struct contract_test tests[] = {
@@ -254,6 +262,8 @@ void good_admin_add(Suite *suite)
          NEEDS_ADMIN | NEEDS_DATABASE},
         {"the pool's figures add up", the_pools_figures_add_up, 2, 4, NEEDS_ADMIN},
         {"/debug/pool and /metrics agree", pool_and_metrics_agree, 2, 0, NEEDS_ADMIN},
+        {"a scraper holds no thread between two scrapes",
+         a_scraper_holds_no_thread_between_two_scrapes, 2, 0, NEEDS_ADMIN | NEEDS_DATABASE},
         {"silence on the admin listener costs the public one nothing",
          silence_on_the_admin_listener_costs_the_public_one_nothing, 2, 0, NEEDS_ADMIN},
     };

@@ -9,7 +9,7 @@
 #define BAD_REQUEST AT_ADMIN, .expect = {{400, "bad_request"}}, .connection = CLOSES
 #define TIMED_OUT                                                                                  \
     AT_ADMIN, .expect = {{408, "request_timeout"}}, .connection = CLOSES, .at_deadline = true
-#define FINE AT_ADMIN, .expect = {{200, NULL}}, .connection = STAYS
+#define FINE AT_ADMIN, .expect = {{200, NULL}}, .connection = CLOSES
 
 static const struct row rows[] = {
     {"admin: unknown path", .head = REQUEST("GET /" CANARY, ""), NOT_FOUND},
