@@ -65,6 +65,25 @@ void clock_sleep_until(int64_t deadline_ns)
     }
 }
 
+void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ns)
+{
+    if (deadline_ns == CLOCK_NEVER) {
+        pthread_cond_wait(cond, lock);
+        return true;
+    }
+    struct timespec until = clock_to_timespec(deadline_ns);
+    return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
 void clock_format_now(char out[CLOCK_RFC3339_SIZE])
 {
     int64_t now_ns = read_ns(CLOCK_REALTIME);

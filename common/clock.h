@@ -2,10 +2,12 @@
  *
  * Durations and deadlines are CLOCK_MONOTONIC nanoseconds in int64_t (292 years); a wait takes an
  * absolute deadline, so that a wait made of several waits keeps one bound. All functions are safe
- * from any thread; only clock_sleep_until blocks. */
+ * from any thread; only clock_sleep_until and clock_cond_wait block. */
 #ifndef FLASHDEAL_CLOCK_H
 #define FLASHDEAL_CLOCK_H
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -29,12 +31,19 @@ int64_t clock_deadline_ns(int64_t timeout_ms);
  * it fits poll(2). CLOCK_NEVER gives -1, poll's "without bound". */
 int clock_left_ms(int64_t deadline_ns);
 
-/* deadline_ns as the CLOCK_MONOTONIC timespec that pthread_cond_timedwait wants (with a condition
- * variable whose clock is CLOCK_MONOTONIC). */
+/* deadline_ns as the CLOCK_MONOTONIC timespec that the waits of the system want. */
 struct timespec clock_to_timespec(int64_t deadline_ns);
 
 /* Sleeps until deadline_ns, also across signals; returns at once if it has passed. */
 void clock_sleep_until(int64_t deadline_ns);
+
+/* A condition variable whose waits end by CLOCK_MONOTONIC; pthread_cond_destroy takes it down. */
+void clock_cond_init(pthread_cond_t *cond);
+
+/* As pthread_cond_timedwait, on a condition variable of clock_cond_init and with the lock held.
+ * Returns false when the deadline passed, true when woken, which says nothing else: the caller
+ * looks again at what he waits for, in both cases. CLOCK_NEVER: without bound. */
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ns);
 
 /* Writes the wall clock's time now as RFC 3339, UTC, milliseconds. */
 void clock_format_now(char out[CLOCK_RFC3339_SIZE]);

@@ -148,16 +148,6 @@ static bool try_turn_locked(struct dbpool *pool, struct waiter *self, int64_t *u
     return true;
 }
 
-static void wait_locked(struct dbpool *pool, struct waiter *self, int64_t until_ns)
-{
-    if (until_ns == CLOCK_NEVER) {
-        pthread_cond_wait(&self->wake, &pool->lock);
-        return;
-    }
-    struct timespec until = clock_to_timespec(until_ns);
-    pthread_cond_timedwait(&self->wake, &pool->lock, &until);
-}
-
 /* Stands in line until there is something for self. What was handed over wins over a deadline that
  * passed at the same moment. */
 static enum turn await_turn_locked(struct dbpool *pool, struct waiter *self, int64_t deadline_ns)
@@ -179,7 +169,7 @@ static enum turn await_turn_locked(struct dbpool *pool, struct waiter *self, int
             turn = TURN_TIMEOUT;
             break;
         }
-        wait_locked(pool, self, until_ns);
+        clock_cond_wait(&self->wake, &pool->lock, until_ns);
     }
     leave_line_locked(pool, self);
     return turn;
@@ -283,11 +273,7 @@ static enum status acquire_locked(struct dbpool *pool, struct waiter *self, int6
 static void init_waiter(struct waiter *waiter)
 {
     *waiter = (struct waiter){0};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&waiter->wake);
 }
 
 enum status dbpool_acquire(struct dbpool *pool, int64_t deadline_ns, struct stages *stages,

@@ -213,11 +213,7 @@ static struct http_server *make_server(const struct http_options *options)
 {
     struct http_server *server = xcalloc(1, sizeof *server);
     server->options = *options;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->idle, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&server->idle);
     pthread_mutex_init(&server->lock, NULL);
     return server;
 }
@@ -255,11 +251,11 @@ enum status http_start(const struct http_options *options, struct http_server **
 
 static bool wait_idle(struct http_server *server)
 {
-    struct timespec until = clock_to_timespec(clock_deadline_ns(server->options.drain_ms));
-    int error = 0;
+    int64_t deadline_ns = clock_deadline_ns(server->options.drain_ms);
+    bool in_time = true;
     pthread_mutex_lock(&server->lock);
-    while (error == 0 && atomic_load(&server->in_flight) > 0) {
-        error = pthread_cond_timedwait(&server->idle, &server->lock, &until);
+    while (in_time && atomic_load(&server->in_flight) > 0) {
+        in_time = clock_cond_wait(&server->idle, &server->lock, deadline_ns);
     }
     pthread_mutex_unlock(&server->lock);
     return atomic_load(&server->in_flight) == 0;

@@ -15,11 +15,7 @@
 
 void latch_init(struct latch *latch)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&latch->opened, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&latch->opened);
     pthread_mutex_init(&latch->lock, NULL);
     latch->is_open = false;
     latch->opened_ns = 0;
@@ -35,21 +31,11 @@ void latch_open(struct latch *latch)
     pthread_mutex_unlock(&latch->lock);
 }
 
-static void wait_locked(struct latch *latch, int64_t deadline_ns)
-{
-    if (deadline_ns == CLOCK_NEVER) {
-        pthread_cond_wait(&latch->opened, &latch->lock);
-        return;
-    }
-    struct timespec until = clock_to_timespec(deadline_ns);
-    pthread_cond_timedwait(&latch->opened, &latch->lock, &until);
-}
-
 enum status latch_wait(struct latch *latch, int64_t deadline_ns, struct stages *stages)
 {
     pthread_mutex_lock(&latch->lock);
     while (!latch->is_open && clock_now_ns() < deadline_ns) {
-        wait_locked(latch, deadline_ns);
+        clock_cond_wait(&latch->opened, &latch->lock, deadline_ns);
     }
     bool is_open = latch->is_open;
     int64_t opened_ns = latch->opened_ns;

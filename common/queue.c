@@ -36,11 +36,7 @@ struct queue *queue_new(int max)
     assert(max >= 1);
     struct queue *queue = xcalloc(1, sizeof(*queue));
     queue->max = max;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&queue->filled, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&queue->filled);
     pthread_mutex_init(&queue->lock, NULL);
     return queue;
 }
@@ -71,12 +67,7 @@ static void leave_line_locked(struct queue *queue, struct queue_item *item)
 static void wait_locked(struct queue *queue, int64_t deadline_ns)
 {
     queue->waiters++;
-    if (deadline_ns == CLOCK_NEVER) {
-        pthread_cond_wait(&queue->filled, &queue->lock);
-    } else {
-        struct timespec until = clock_to_timespec(deadline_ns);
-        pthread_cond_timedwait(&queue->filled, &queue->lock, &until);
-    }
+    clock_cond_wait(&queue->filled, &queue->lock, deadline_ns);
     queue->waiters--;
 }
 

@@ -2,7 +2,6 @@
  * assertion rests on how fast the machine is. */
 #include "common/clock.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -106,32 +105,78 @@ START_TEST(test_clock_timespec_has_both_parts)
 }
 END_TEST
 
-static int timed_wait(int64_t deadline_ns)
-{
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* A condition variable, and somebody who sets is_set under its lock and wakes who waits. */
+struct event {
+    pthread_mutex_t lock;
     pthread_cond_t changed;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &attributes);
-    struct timespec at = clock_to_timespec(deadline_ns);
-    pthread_mutex_lock(&lock);
-    int result = 0;
-    while (result == 0) {
-        result = pthread_cond_timedwait(&changed, &lock, &at);
-    }
-    pthread_mutex_unlock(&lock);
-    pthread_cond_destroy(&changed);
-    pthread_condattr_destroy(&attributes);
-    return result;
+    bool is_set;
+};
+
+static void init_event(struct event *event)
+{
+    *event = (struct event){.lock = PTHREAD_MUTEX_INITIALIZER};
+    clock_cond_init(&event->changed);
 }
 
-START_TEST(test_clock_timespec_ends_a_condition_wait_at_the_deadline)
+static void destroy_event(struct event *event)
+{
+    pthread_cond_destroy(&event->changed);
+    pthread_mutex_destroy(&event->lock);
+}
+
+static void *set_main(void *arg)
+{
+    struct event *event = arg;
+    pthread_mutex_lock(&event->lock);
+    event->is_set = true;
+    pthread_cond_signal(&event->changed);
+    pthread_mutex_unlock(&event->lock);
+    return NULL;
+}
+
+/* Nobody wakes it: it must end by itself. */
+static void wait_in_vain(int64_t deadline_ns)
+{
+    struct event event;
+    init_event(&event);
+    pthread_mutex_lock(&event.lock);
+    while (clock_cond_wait(&event.changed, &event.lock, deadline_ns)) {
+    }
+    pthread_mutex_unlock(&event.lock);
+    destroy_event(&event);
+}
+
+START_TEST(test_clock_cond_wait_ends_at_the_deadline)
 {
     int64_t deadline_ns = clock_deadline_ns(20);
-    ck_assert_int_eq(timed_wait(deadline_ns), ETIMEDOUT);
+    wait_in_vain(deadline_ns);
     ck_assert_int_ge(clock_now_ns(), deadline_ns);
-    ck_assert_int_eq(timed_wait(-1), ETIMEDOUT); /* and not EINVAL */
+    wait_in_vain(deadline_ns); /* it has passed */
+    wait_in_vain(0);
+    wait_in_vain(-1);
+}
+END_TEST
+
+/* The lock is given up meanwhile, else the other could not set it. */
+START_TEST(test_clock_cond_wait_is_woken_before_the_deadline)
+{
+    const int64_t deadlines_ns[] = {clock_deadline_ns(60000), CLOCK_NEVER};
+    for (size_t i = 0; i < 2; i++) {
+        struct event event;
+        pthread_t setter;
+        bool in_time = true;
+        init_event(&event);
+        pthread_mutex_lock(&event.lock);
+        ck_assert_int_eq(pthread_create(&setter, NULL, set_main, &event), 0);
+        while (in_time && !event.is_set) {
+            in_time = clock_cond_wait(&event.changed, &event.lock, deadlines_ns[i]);
+        }
+        pthread_mutex_unlock(&event.lock);
+        pthread_join(setter, NULL);
+        ck_assert(in_time);
+        ck_assert_int_lt(clock_now_ns(), deadlines_ns[i]);
+        destroy_event(&event);
+    }
 }
 END_TEST
 
@@ -241,7 +286,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_clock_left_is_rounded_up);
     tcase_add_test(tc, test_clock_left_is_one_when_less_than_a_millisecond_is_left);
     tcase_add_test(tc, test_clock_timespec_has_both_parts);
-    tcase_add_test(tc, test_clock_timespec_ends_a_condition_wait_at_the_deadline);
+    tcase_add_test(tc, test_clock_cond_wait_ends_at_the_deadline);
+    tcase_add_test(tc, test_clock_cond_wait_is_woken_before_the_deadline);
     tcase_add_test(tc, test_clock_timespec_of_never_is_valid_and_far);
     tcase_add_test(tc, test_sleep_ends_not_before_the_deadline);
     tcase_add_test(tc, test_sleep_until_what_has_passed_returns);
