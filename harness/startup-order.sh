@@ -40,6 +40,7 @@ for target in "${TARGETS[@]}"; do
             target_stop
         else
             words=$(target_last_words | cut -c 1-60)
+            [[ $words != *"is in use"* ]] || DOUBT="Another program took the port while Postgres was awaited ($words)"
             target_kill
         fi
     done

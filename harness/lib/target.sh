@@ -28,7 +28,7 @@ TARGET_URL='' TARGET_ADMIN_URL='' TARGET_DB='' TARGET_PID='' TARGET_LOG=''
 TARGET_NICE=10
 TARGET_READY_S=20 # a server that has not served by then does not
 TARGET_STOP_S=15  # the design gives it 13 s from SIGTERM to its exit
-TARGET_PORTS=${TARGET_PORTS:-15900-15999}
+TARGET_PORTS=${TARGET_PORTS:-16000-19999} # below those that the kernel gives to clients
 
 target_parse() {
     local settings='' setting
@@ -101,7 +101,7 @@ target_prepare() {
 _target_port() {
     local first=${TARGET_PORTS%-*} last=${TARGET_PORTS#*-} i port
     for ((i = 0; i <= last - first; i++)); do
-        port=$((first + ($$ * 7 + i) % (last - first + 1)))
+        port=$((first + ($$ * 37 + i) % (last - first + 1)))
         if [[ $port != "${1-}" ]] && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             printf '%s' "$port"
             return 0
