@@ -265,7 +265,7 @@ static enum status acquire_locked(struct dbpool *pool, struct waiter *self, int6
         case TURN_REFUSED:
             return ST_SCHEMA;
         case TURN_SHUT:
-            return ST_BUSY;
+            return ST_CLOSED;
         }
     }
 }

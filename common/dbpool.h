@@ -42,8 +42,8 @@ struct dbpool *dbpool_new(int size, const struct pg_options *options);
 /* Lends a connection. Blocks until one is free and healthy, or deadline_ns (a caller who has to
  * connect may exceed it, by DBPOOL_CONNECT_MIN_MS at most). ST_OK: *out is the
  * caller's until dbpool_release. ST_TIMEOUT: the deadline passed (in line, or while the database
- * was out of reach). ST_SCHEMA: the database refuses us for good (password, database). ST_BUSY: the
- * pool is closing. The time is booked to stages (may be NULL) as STAGE_POOL_WAIT, and what the
+ * was out of reach). ST_SCHEMA: the database refuses us for good (password, database). ST_CLOSED:
+ * the pool is closing. The time is booked to stages (may be NULL) as STAGE_POOL_WAIT, and what the
  * connection then does as well. */
 MUST_USE enum status dbpool_acquire(struct dbpool *pool, int64_t deadline_ns, struct stages *stages,
                                     struct pg **out);
@@ -53,7 +53,7 @@ void dbpool_release(struct dbpool *pool, struct pg *pg);
 
 void dbpool_read_stats(struct dbpool *pool, struct dbpool_stats *out);
 
-/* Wakes all waiters with ST_BUSY and refuses new ones. Connections out on loan stay valid. */
+/* Wakes all waiters with ST_CLOSED and refuses new ones. Connections out on loan stay valid. */
 void dbpool_shut(struct dbpool *pool);
 
 /* Frees the pool and its idle connections; every connection must have come back (assert). Accepts

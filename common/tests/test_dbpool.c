@@ -211,12 +211,12 @@ START_TEST(test_shut_wakes_the_line_and_refuses_newcomers)
     await_waiters(LINE_LENGTH);
     dbpool_shut(pool);
     for (int i = 0; i < LINE_LENGTH; i++) {
-        join(&callers[i], ST_BUSY);
+        join(&callers[i], ST_CLOSED);
     }
-    ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &late), ST_BUSY);
+    ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &late), ST_CLOSED);
     ck_assert_status(pg_run(pg, &READ_ONE, NULL, NULL), ST_OK);
     dbpool_release(pool, pg);
-    ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &late), ST_BUSY);
+    ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &late), ST_CLOSED);
     ck_assert_ptr_null(late);
 }
 END_TEST

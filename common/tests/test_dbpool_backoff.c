@@ -266,7 +266,7 @@ START_TEST(test_shut_wakes_a_caller_in_backoff)
     call(&waiter, CLOCK_NEVER);
     await_waiters(1);
     dbpool_shut(pool);
-    join(&waiter, ST_BUSY);
+    join(&waiter, ST_CLOSED);
 }
 END_TEST
 
