@@ -67,6 +67,10 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         else value[what, snapshot] = $NF
         next
     }
+    /^flashdeal_http_requests_total[{]/ && /method="POST"/ && /path="\/orders"/ {
+        value["requests_total", snapshot] += $NF
+        if (/status="(429|503)"/) refused[snapshot] += $NF
+    }
     /^process_run_delay_seconds_total / { value["run_delay", snapshot] = $NF }
 
     function named(what, why) { printf "named: %s, because %s\n", what, why; exit }
@@ -81,10 +85,17 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         if (value[what, n + 1] < value[what, n]) { reset = what; return 0 }
         return value[what, n + 1] - value[what, n]
     }
+    # Who is refused does not reach the database, so its stages are shared by the others.
+    function among(what, window) {
+        count = (what ~ /^(lock_wait|statements|commit)$/) ? decided[window] : orders[window]
+        return count >= 1 ? count : 1
+    }
+    function mean(what, window) { return 1000 * grew_by(what, 2 * window - 1) / among(what, window) }
     function read_means(what) {
-        before[what] = 1000 * grew_by(what, 1) / (orders[1] ? orders[1] : 1)
-        after[what] = 1000 * grew_by(what, 3) / (orders[2] ? orders[2] : 1)
+        before[what] = mean(what, 1)
+        after[what] = mean(what, 2)
         growth[what] = after[what] - before[what]
+        excess[what] = growth[what] * among(what, 2) # of the whole window
     }
     function row(what) {
         printf "  %-22s %10.3f %10.3f %9s\n", what, before[what], after[what],
@@ -95,12 +106,17 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
     }
 
     END {
-        orders[1] = grew_by("orders", 1); orders[2] = grew_by("orders", 3)
+        for (i = 1; i <= 2; i++) {
+            orders[i] = grew_by("orders", 2 * i - 1)
+            grew_by("requests_total", 2 * i - 1) # only to be missed
+            decided[i] = orders[i] - (refused[2 * i] - refused[2 * i - 1])
+        }
         n = split("request validation queue_wait pool_wait lock_wait statements commit reply other run_delay", names, " ")
         for (i = 1; i <= n; i++) read_means(names[i])
         printf "  %-22s %10s %10s %9s\n", "ms for each order", "baseline", "now", "x"
         for (i = 1; i <= n; i++) if (names[i] != "queue_wait" || after["queue_wait"] > 0) row(names[i])
         printf "  %-22s %10d %10d\n", "orders answered", orders[1], orders[2]
+        printf "  %-22s %10d %10d   lock_wait, statements, commit: for each of these\n", "and not refused", decided[1], decided[2]
         printf "  a foreign session blocks ours: in %s of the samples; all of a pool is lent out: in %s\n", foreign, lent
 
         if (missing != "") named("nothing", "these series are missing:" missing)
@@ -111,18 +127,22 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         before["in_line"] = before["queue_wait"] + before["pool_wait"]
         after["in_line"] = after["queue_wait"] + after["pool_wait"]
         in_line = growth["in_line"] = after["in_line"] - before["in_line"]
-        # What is left to explain: not the waits in line, nor for a lock that our own sessions hold.
-        apart = growth["request"] - in_line - (foreign < lock_seen ? growth["lock_wait"] : 0)
-        most = ""; top = 0
+        # What is to be explained: not the waits in line, nor for a lock that our own sessions hold.
+        apart = foreign < lock_seen ? 0 : excess["lock_wait"]
         m = split("validation statements commit reply other", stages, " ")
+        most = ""; top = 0
         for (i = 1; i <= m; i++) {
             s = stages[i]
+            apart += excess[s]
             work[1] += before[s]; work[2] += after[s]
-            if (growth[s] > top) top = growth[s]
-            if (has_grown(s, stage_ms) && growth[s] >= share * apart && (most == "" || growth[s] > growth[most])) most = s
+            if (excess[s] > top) top = excess[s]
         }
-        if (has_grown("run_delay", delay_ms) && growth["run_delay"] >= delay_share * top &&
-            growth["run_delay"] >= share * apart && work[2] >= work_x * work[1])
+        for (i = 1; i <= m; i++) {
+            s = stages[i]
+            if (has_grown(s, stage_ms) && excess[s] >= share * apart && (most == "" || excess[s] > excess[most])) most = s
+        }
+        if (has_grown("run_delay", delay_ms) && excess["run_delay"] >= delay_share * top &&
+            excess["run_delay"] >= share * apart && work[2] >= work_x * work[1])
             named("cpu", "each order waited " ms(growth["run_delay"]) " longer for a processor")
         if (most != "") named(most, "it is no wait, and takes " ms(growth[most]) " longer")
         if (foreign == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")

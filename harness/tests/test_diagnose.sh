@@ -22,28 +22,32 @@ is() {
 }
 
 # window NAME STAGE=MS...: two snapshots, 500 orders apart, each of which took so long in its stages.
-# The first one has what an hour of other traffic left in the counters. ORDERS, LEAVE_OUT (a pattern).
+# The first one has what an hour of other traffic left in the counters. ORDERS; REFUSED of them, which
+# never get to the database; LEAVE_OUT (a pattern).
 window() {
     local n
     for n in 0 1; do
-        printf '%s\n' "${@:2}" | awk -F = -v n=$n -v orders="${ORDERS:-500}" '
+        printf '%s\n' "${@:2}" | awk -F = -v n=$n -v orders="${ORDERS:-500}" -v refused="${REFUSED:-0}" '
             BEGIN { split("validation=0.02 queue_wait=0 pool_wait=0.01 lock_wait=0.3 statements=0.8 commit=1 reply=0.1 other=0.01 run_delay=0.4", d, " ")
                     for (i in d) { split(d[i], p, "="); ms[p[1]] = p[2] } }
             { ms[$1] = $2 }
-            function at(ms_each) { return 7200 * (ms_each > 0 ? 1 : 0) + n * orders * ms_each / 1000 }
+            function at(ms_each, who) { return 7200 * (ms_each > 0 ? 1 : 0) + n * who * ms_each / 1000 }
             END {
                 print "# HELP flashdeal_http_request_duration_seconds x"
-                printf "process_run_delay_seconds_total %.9f\n", at(ms["run_delay"])
+                printf "process_run_delay_seconds_total %.9f\n", at(ms["run_delay"], orders)
                 labels = "method=\"POST\",path=\"/orders\""
                 for (s in ms) {
                     if (s == "run_delay") continue
-                    total += ms[s]
-                    printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"%s\"} %.9f\n", labels, s, at(ms[s])
+                    who = s ~ /^(lock_wait|statements|commit)$/ ? orders - refused : orders
+                    total += at(ms[s], who)
+                    printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"%s\"} %.9f\n", labels, s, at(ms[s], who)
                     printf "flashdeal_http_stage_duration_seconds_count{%s,stage=\"%s\"} %d\n", labels, s, 9000 + n * orders
                 }
                 printf "flashdeal_http_request_duration_seconds_bucket{%s,le=\"0.001\"} %d\n", labels, 1
-                printf "flashdeal_http_request_duration_seconds_sum{%s} %.9f\n", labels, at(total)
+                printf "flashdeal_http_request_duration_seconds_sum{%s} %.9f\n", labels, total
                 printf "flashdeal_http_request_duration_seconds_count{%s} %d\n", labels, 9000 + n * orders
+                printf "flashdeal_http_requests_total{%s,status=\"201\",outcome=\"ok\"} %d\n", labels, 9000 + n * (orders - refused)
+                printf "flashdeal_http_requests_total{%s,status=\"503\",outcome=\"queue_full\"} %d\n", labels, 70 + n * refused
                 # What is not about orders, and hangs, all of it in statements.
                 other[1] = "method=\"GET\",path=\"/orders\""
                 other[2] = "method=\"POST\",path=\"/orders/{}\""
@@ -51,6 +55,7 @@ window() {
                     printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"statements\"} %d\n", other[i], n * 5000
                     printf "flashdeal_http_request_duration_seconds_sum{%s} %d\n", other[i], n * 5000
                     printf "flashdeal_http_request_duration_seconds_count{%s} %d\n", other[i], n * 10
+                    printf "flashdeal_http_requests_total{%s,status=\"503\",outcome=\"queue_full\"} %d\n", other[i], n * 400
                 }
             }' | { grep -vE "${LEAVE_OUT:-^nothing$}" || :; } >"$facts/$1.$n.prom"
     done
@@ -94,6 +99,8 @@ quiet
 is "no fault" nothing "$(named)"
 names "slow commit, and others wait for the row meanwhile" commit commit=21 lock_wait=40
 names "slow commit, and all wait in line" commit commit=21 lock_wait=80 queue_wait=400 run_delay=2
+REFUSED=450 names "slow commit, and most are refused" commit commit=20 queue_wait=400
+REFUSED=450 names "most are refused, and work is as quick as ever" nothing queue_wait=400
 names "slow statements" statements statements=20 lock_wait=15
 names "slow replies" reply reply=20
 names "slow validation" validation validation=20
@@ -101,6 +108,10 @@ names "time that belongs to no stage" other other=20
 names "of two the one that grew most" statements statements=20 commit=9
 names "processors are short: all work is slower" cpu run_delay=12 statements=6 commit=4 lock_wait=4 reply=1
 names "processors are short, and that fills the line as well" cpu run_delay=27 statements=6 commit=4 reply=6 queue_wait=320
+
+REFUSED=470 names "likewise when hardly an order is decided, and those take long" cpu run_delay=25 statements=73 commit=26 other=26
+window baseline run_delay=4
+REFUSED=400 names "a busy machine, and slow statements that fill the queue" statements run_delay=8 statements=22 queue_wait=300
 
 quiet
 foreign 20
@@ -116,6 +127,7 @@ foreign 20
 names "a run delay that explains the work and not the waits" lock run_delay=3 statements=1.6 commit=2.5 lock_wait=80
 names "work that has grown comes first" commit commit=60 lock_wait=80
 names "work that explains little of it does not" lock commit=4 lock_wait=80
+REFUSED=480 names "nor when hardly an order is decided" lock commit=4 lock_wait=300 queue_wait=400
 samples locks 20 20 "$(root true)" ''
 names "a root of our own is nobody to blame" nothing lock_wait=80
 samples locks 20 20 '{"waiting":0,"chains":[{"waiting":0,"root":{"ours":false}}]}' ''
@@ -129,6 +141,7 @@ lent 3
 names "lent out in too few samples" nothing pool_wait=11
 lent 14
 names "the pool is lent out, and nobody waits longer" nothing statements=0.9
+names "the line is a small part of it" nothing pool_wait=5 lock_wait=30
 names "work is what fills the pool" statements pool_wait=200 statements=20
 names "all work is slower, and none of it by so much: not the pool" nothing pool_wait=11 statements=1.7 commit=1.7
 foreign 12
@@ -158,8 +171,10 @@ LEAVE_OUT='run_delay' window fault statements=20
 is "the run delay is missing" "nothing, because these series are missing: run_delay" "$(why)"
 LEAVE_OUT='stage="queue_wait"' window fault statements=20
 is "a queue is not" statements "$(named)"
+LEAVE_OUT='requests_total' window fault statements=20
+is "how many were refused is missing" "nothing, because these series are missing: requests_total" "$(why)"
 LEAVE_OUT='POST' window fault
-is "all about orders is missing" "nothing, because these series are missing: orders request validation pool_wait lock_wait statements commit reply other" "$(why)"
+is "all about orders is missing" "nothing, because these series are missing: orders requests_total request validation pool_wait lock_wait statements commit reply other" "$(why)"
 quiet
 window fault commit=20
 rm "$facts/baseline.1.prom"
