@@ -231,6 +231,30 @@ bool token_bucket_take(struct token_bucket *table, int64_t key, int64_t now_ns,
     return quota.admitted;
 }
 
+/* Exact, but for a bucket that was full for a while between the take and this: what did not fit
+ * into it then is not taken off. */
+static void give_back_locked(const struct token_bucket *table, struct shard *shard, uint64_t hash,
+                             int64_t key)
+{
+    struct slot *slot = find_locked(table, shard, hash, key);
+    if (slot->full_at_ns == 0 || slot->key != key) {
+        return;
+    }
+    slot->full_at_ns -= table->interval_ns;
+    if (slot->full_at_ns <= shard->now_ns) {
+        empty_locked(shard, slot);
+    }
+}
+
+void token_bucket_give_back(struct token_bucket *table, int64_t key)
+{
+    uint64_t hash = hash_key(table, key);
+    struct shard *shard = &table->shards[hash >> (64 - SHARD_BITS)];
+    pthread_mutex_lock(&shard->lock);
+    give_back_locked(table, shard, hash, key);
+    pthread_mutex_unlock(&shard->lock);
+}
+
 void token_bucket_read_stats(struct token_bucket *table, struct token_bucket_stats *out)
 {
     *out = (struct token_bucket_stats){0};

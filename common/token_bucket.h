@@ -53,6 +53,12 @@ struct token_bucket *token_bucket_new(const struct token_bucket_options *options
 bool token_bucket_take(struct token_bucket *table, int64_t key, int64_t now_ns,
                        struct token_bucket_quota *out);
 
+/* Gives back the token of one take, for what was admitted and then not done through no fault of the
+ * key's; at most once for each, and soon after it. A bucket never has more than burst: one that is
+ * full, or that made way, stays as it is. The take still counts as admitted. Does not block but for
+ * its shard's lock. */
+void token_bucket_give_back(struct token_bucket *table, int64_t key);
+
 void token_bucket_read_stats(struct token_bucket *table, struct token_bucket_stats *out);
 
 /* Accepts NULL. */

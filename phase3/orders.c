@@ -138,6 +138,15 @@ static bool within_rate(const struct orders *orders, struct http_request *reques
     return false;
 }
 
+/* Nobody spends his rate on orders that never stood in line: else our overload would make "too
+ * often" of a user who was turned away five times. */
+static void undo_turn(const struct orders *orders, enum admission_result result, int64_t user_id)
+{
+    if (result == ADMISSION_QUEUE_FULL || result == ADMISSION_STOPPING) {
+        token_bucket_give_back(orders->limiter, user_id);
+    }
+}
+
 static void reply_result(struct http_request *request, enum admission_result result,
                          enum status status, const struct decision *decision)
 {
@@ -183,6 +192,7 @@ void orders_post(struct http_request *request, void *context)
     enum status status;
     enum admission_result result =
         admission_run(orders->admission, request, decide, &decision, &status);
+    undo_turn(orders, result, order.user_id);
     reply_result(request, result, status, &decision);
 }
 

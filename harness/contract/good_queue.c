@@ -2,7 +2,8 @@
  *
  * Another session holds the sale's row, so that a few orders keep every worker and the next ones
  * stand in line until the suite lets go. Every order is another user's, so nobody's rate is used
- * up. A refusal is judged by its code; times are held against the target's own deadline only. */
+ * up, but for the one that asks whether a refusal uses it up. A refusal is judged by its code;
+ * times are held against the target's own deadline only. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ enum {
     LINE_MAX = 32,
     REFUSED = 30, /* so many draw no single Retry-After by chance */
     RETRY_AFTER_MAX_S = 10,
+    RATE_MAX = 16,
+    OVER_RATE = 2, /* orders more than a user may have in a second */
     EARLY_MS = 20, /* clocks and scheduling, at the lower bound of a deadline */
     POLL_MS = 5,
     SETTLED_MS = 100, /* an order that is not refused by then stands in line */
@@ -141,6 +144,34 @@ START_TEST(a_full_queue_refuses_the_others_at_once)
 }
 END_TEST
 
+/* It is not he who is too much: all are told 503, none 429, and his rate is as it was. */
+START_TEST(a_full_queue_costs_a_user_nothing_of_his_rate)
+{
+    static struct crowd_order his[RATE_MAX + OVER_RATE];
+    const int sent = contract.rate_limit + OVER_RATE;
+    long long user = client_new_user();
+    ck_assert_int_le(contract.rate_limit, RATE_MAX);
+    occupy_workers();
+    send_orders(waiting, contract.queue_max);
+    crowd_send(&his[0], SALE_QUEUED, client_new_user());
+    judge_problem(crowd_receive(&his[0]), 503, "queue_full"); /* from here on it is full */
+    for (int i = 0; i < sent; i++) {
+        crowd_send(&his[i], SALE_QUEUED, user);
+    }
+    for (int i = 0; i < sent; i++) {
+        judge_problem(crowd_receive(&his[i]), 503, "queue_full");
+    }
+    release_workers();
+    for (int i = 0; i < contract.queue_max; i++) {
+        int status = crowd_receive(&waiting[i])->status;
+        ck_assert_msg(status == 201 || status == 503, "status %d", status);
+    }
+    for (int i = 0; i < contract.rate_limit; i++) {
+        ck_assert_int_eq(client_order(SALE_OPEN, user, 1)->status, 201);
+    }
+}
+END_TEST
+
 /* The deadline is for the line: what has begun is finished. */
 START_TEST(an_order_that_a_worker_has_is_done_after_its_deadline)
 {
@@ -224,6 +255,8 @@ void good_queue_add(Suite *suite)
     const struct contract_test tests[] = {
         {"a full queue refuses the others at once", a_full_queue_refuses_the_others_at_once, 3, 4,
          NEEDS_DATABASE},
+        {"a full queue costs a user nothing of his rate",
+         a_full_queue_costs_a_user_nothing_of_his_rate, 3, 4, NEEDS_DATABASE},
         {"an order that a worker has is done after its deadline",
          an_order_that_a_worker_has_is_done_after_its_deadline, 3, 4, NEEDS_DATABASE},
         {"whoever hangs up in line leaves no order", whoever_hangs_up_in_line_leaves_no_order, 3, 4,
