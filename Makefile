@@ -199,7 +199,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 
 #: First
 #:   make demo               install what is missing, then the story in four minutes
-#:   make check              install what is missing, then every test: under fifteen minutes
+#:   make check              install what is missing, then every test: about half an hour
 #:   make doctor             what is missing or wrong on this machine, and what to do
 demo:
 	@harness/setup.sh tier1 run
@@ -272,7 +272,7 @@ matrix:
 
 #:
 #: Test
-#:   make check-quick        without sanitizers, linters and scenarios: under three minutes
+#:   make check-quick        without sanitizers, linters and scenarios: a few minutes
 #:   make check-phase1       phase 1 only: the contract in three modes, and its scenarios
 #:   make check-all          everything long as well
 #:   make lint               shellcheck, cppcheck, clang-tidy, gcc -fanalyzer

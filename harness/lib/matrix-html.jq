@@ -12,13 +12,13 @@ def link: if .run == "-" then "<span class=\"\(class)\">\(.verdict)</span>"
   "td small{display:block;opacity:.75}a,span{font-size:.8rem}a.present,span.present{color:#c05010}a.absent,span.absent{color:#0077bb}a.wrong,span.wrong{color:#fff;background:#cc3311;padding:.1rem .3rem}a.open,span.open{color:#777}",
   ".wide{overflow-x:auto}@media(prefers-color-scheme:dark){a.present{color:#ee9955}a.absent{color:#55aaee}}svg{max-width:40rem;width:100%;height:auto}</style>",
   "<h1>Every failure mode, in every phase, measured</h1>",
-  "<p>PRESENT: the failure is there. ABSENT: it is gone. Each verdict links to the run that it comes from, with its figures and the command that repeats it. A verdict on red is not as <code>failure-modes.tsv</code> declares.</p>",
+  "<p>PRESENT: the failure is there. ABSENT: it is not there. By design: not a failure but what the cure does, on purpose. Each verdict links to the run that it comes from, with its figures and the command that repeats it. A verdict on red is not as <code>failure-modes.tsv</code> declares.</p>",
   $svg,
   "<div class=\"wide\"><table><tr><th>failure mode, and how it is measured</th>",
   ($m.phases[] | "<th>phase \(.)</th>"), "<th>variants</th></tr>",
   ($m.rows[] | . as $row
     | "<tr><td><b>\(.failure_mode | @html)</b>: \(.shows | @html)<small>\(.measured | @html) · <code>./harness/\(.script | @html)</code></small></td>",
-      ($m.phases[] | . as $p | [$row.cells[] | select(.target == $p)][0] | "<td>\(if . == null then "" else link end)</td>"),
+      ($m.phases[] | . as $p | [$row.cells[] | select(.target == $p)][0] | "<td>\(if . == null then "" elif .verdict == "PRESENT" and $row.by_design then (link | sub(">PRESENT<"; ">by design<") | sub("class=\"present"; "class=\"absent")) else link end)</td>"),
       "<td>\([$row.cells[] | select(.target | contains(",")) | "\(.target | @html) \(link)"] | join("<br>"))</td></tr>"),
   "</table></div>",
   (if ($m.prices | length) > 0 then

@@ -8,7 +8,7 @@ def number: if type != "number" then tostring elif . >= 100 then round | tostrin
   (("failure mode" | pad(28)) + ($m.phases | map("phase \(.)" | pad($width)) | join("")) + "variant"),
   ($m.rows[] | . as $row
     | (.failure_mode | .[0:27] | pad(28))
-      + ($m.phases | map(. as $p | [$row.cells[] | select(.target == $p)][0] | cell | pad($width)) | join(""))
+      + ($m.phases | map(. as $p | [$row.cells[] | select(.target == $p)][0] | if . != null and .verdict == "PRESENT" and $row.by_design then "by design" + mark else cell end | pad($width)) | join(""))
       + ([$row.cells[] | select(.target | contains(",")) | "\(.target) \(cell)"] | join("; "))),
   "",
   (if ($m.prices | length) > 0 then

@@ -6,7 +6,7 @@ def lines: split("\n") | map(select(. != "") | split("\t"));
 | {version: 1, started_at: $started, seconds: $seconds, command: $command, commit: $commit,
    machine: $machine, phases: $n,
    rows: (lines | map(. as $row | {failure_mode: .[0], shows: .[1], script: .[2], measured: .[3],
-     present: .[4], not_asked: .[5],
+     present: .[4], not_asked: .[5], by_design: (.[4] | contains("by-design")),
      cells: [$measured[] | select(.failure_mode == $row[0])]})),
    prices: [$price[]?.figures // [] | group_by(.target)[]
      | {target: .[0].target, figures: map({name, value, unit})}]}
