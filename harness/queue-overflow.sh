@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # queue-overflow: more orders than the line has room for.
 #
-# Four times 1x (1x is 0.8 of capacity), and beside it 200 GET /health a second, which no line delays:
+# Four times 1x (1x is 0.8 of capacity), and beside it 400 GET /health a second, which no line delays:
 # what they take is what the machine adds to any reply at that moment. A server with a bounded line
 # refuses what finds it full (503, code queue_full): as quickly as it says that it is healthy, sooner
 # than an order that waited gets its answer, and with a Retry-After that differs from reply to
@@ -22,7 +22,7 @@ for target in "${TARGETS[@]}"; do
     [[ -n $MEASURABLE ]] || continue
     load_1x
     load_stock "$LOAD_UNITS"
-    load_open 4x "$(calc "4 * $RATE_1X")" "$WINDOW" --probe-rate 200 --timeout-ms 2000 --journal "$RUN/$(target_slug).4x.journal"
+    load_open 4x "$(calc "4 * $RATE_1X")" "$WINDOW" --probe-rate 400 --timeout-ms 2000 --journal "$RUN/$(target_slug).4x.journal"
     load_trust "$(calc "int($RATE_1X * $WINDOW)")"
     refusals=$RUN/$(target_slug).refusals
     journal_refusals queue_full "$LOAD_WARMUP_S" "$(calc "$LOAD_WARMUP_S + $WINDOW")" <"$LOAD_JOURNAL" >"$refusals"
