@@ -34,11 +34,6 @@ static const struct source sources[] = {
     {"age", "age", "server", "queue_age_s", 0, 1000, false, false},
 };
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 static void add_point(cJSON *points, double x, double y)
 {
     cJSON *point = cJSON_CreateArray();
@@ -96,7 +91,7 @@ static void add_curve(cJSON *curves, const struct source *source, const struct r
                       bool shown, double until_s)
 {
     cJSON *points = cJSON_CreateArray();
-    if (collect(source, member(round->json, source->list), until_s, points) == 0) {
+    if (collect(source, run_member(round->json, source->list), until_s, points) == 0) {
         cJSON_Delete(points);
         return;
     }
@@ -154,7 +149,7 @@ static void add_faults(cJSON *faults, const struct run_round *round, double seco
     double from = NAN;
     const char *text = "";
     const cJSON *mark;
-    cJSON_ArrayForEach(mark, member(round->json, "marks"))
+    cJSON_ArrayForEach(mark, run_member(round->json, "marks"))
     {
         double t = run_number(mark, "t_ms") / 1000;
         const char *kind = run_text(mark, "kind");
@@ -175,7 +170,7 @@ static void add_parts(cJSON *data, const struct run *run)
 {
     cJSON *parts = cJSON_AddArrayToObject(data, "parts");
     const cJSON *item;
-    cJSON_ArrayForEach(item, member(run->summary, "parts"))
+    cJSON_ArrayForEach(item, run_member(run->summary, "parts"))
     {
         double from = run_number(item, "from_s");
         if (isfinite(from)) {
@@ -189,7 +184,7 @@ static void add_parts(cJSON *data, const struct run *run)
 
 static const cJSON *stages_of(const struct run *run, int arm)
 {
-    return member(member(run->summary, "stages"), run_arm(arm));
+    return run_member(run_member(run->summary, "stages"), run_arm(arm));
 }
 
 static void add_stages(cJSON *data, const struct run *run)
@@ -229,7 +224,7 @@ const char *curves_fault_text(const struct run *run)
 {
     for (size_t i = 0; i < run->round_count; i++) {
         const cJSON *mark;
-        cJSON_ArrayForEach(mark, member(run->rounds[i].json, "marks"))
+        cJSON_ArrayForEach(mark, run_member(run->rounds[i].json, "marks"))
         {
             if (strcmp(run_text(mark, "kind"), "fault_begin") == 0) {
                 return run_text(mark, "text");

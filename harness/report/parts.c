@@ -8,11 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 static void write_name(FILE *file, const struct run *run, int arm)
 {
     escape_html(file, run_name(run, arm));
@@ -57,7 +52,7 @@ static void write_what(FILE *file, const struct run *run)
     fputs(" s at a time and in turn: ", file);
     escape_html(file, run_text(run->summary, "shape_text"));
     double capacity = run_number(run->summary, "capacity");
-    const cJSON *part = cJSON_GetArrayItem(member(run->summary, "parts"), 0);
+    const cJSON *part = cJSON_GetArrayItem(run_member(run->summary, "parts"), 0);
     if (isfinite(capacity)) {
         fputs(" (1x is 0.8 of what ", file);
         write_name(file, run, 0);
@@ -87,14 +82,14 @@ static void write_lines(FILE *file, const cJSON *list, const char *before, const
 
 static void write_doubts(FILE *file, const struct run *run)
 {
-    if (cJSON_IsFalse(member(run->summary, "sound"))) {
+    if (cJSON_IsFalse(run_member(run->summary, "sound"))) {
         fputs(
             "<p class=\"doubt\"><b>Not enough pairs of rounds can be trusted; these figures prove "
             "nothing.</b></p>\n",
             file);
     }
-    write_lines(file, member(run->summary, "doubts"), "Not trusted: ", "doubt");
-    write_lines(file, member(run->summary, "notes"), "", "note");
+    write_lines(file, run_member(run->summary, "doubts"), "Not trusted: ", "doubt");
+    write_lines(file, run_member(run->summary, "notes"), "", "note");
 }
 
 static void write_spread(FILE *file, const cJSON *spread, const char *class)
@@ -111,7 +106,7 @@ static void write_spread(FILE *file, const cJSON *spread, const char *class)
 static void write_figures(FILE *file, const struct run *run)
 {
     const cJSON *figure;
-    cJSON_ArrayForEach(figure, member(run->summary, "figures"))
+    cJSON_ArrayForEach(figure, run_member(run->summary, "figures"))
     {
         const char *unit = run_text(figure, "unit");
         fputs("<tr><th scope=\"row\">", file);
@@ -121,9 +116,9 @@ static void write_figures(FILE *file, const struct run *run)
             escape_html(file, unit);
         }
         fputs("</th>", file);
-        write_spread(file, member(figure, "a"), "");
-        write_spread(file, member(figure, "b"), "");
-        write_spread(file, member(figure, "ratio"), "ratio");
+        write_spread(file, run_member(figure, "a"), "");
+        write_spread(file, run_member(figure, "b"), "");
+        write_spread(file, run_member(figure, "ratio"), "ratio");
         fputs("</tr>\n", file);
     }
 }
@@ -197,7 +192,7 @@ static void write_stage_table(FILE *file, const struct run *run)
     fputs("</th></tr></thead><tbody>\n", file);
     for (int arm = first; arm < RUN_ARMS; arm++) {
         const cJSON *item;
-        cJSON_ArrayForEach(item, member(member(run->summary, "stages"), run_arm(arm)))
+        cJSON_ArrayForEach(item, run_member(run_member(run->summary, "stages"), run_arm(arm)))
         {
             const char *stage = run_text(item, "stage");
             if (arm == first || isnan(curves_stage_ms(run, first, stage))) {
@@ -243,7 +238,7 @@ static void write_rounds(FILE *file, const struct run *run)
 {
     for (size_t i = 0; i < run->round_count; i++) {
         const struct run_round *round = &run->rounds[i];
-        const cJSON *figures = member(round->listed, "figures");
+        const cJSON *figures = run_member(round->listed, "figures");
         fprintf(file, "<tr><td>%d</td><td class=\"%s\">", round->number, run_arm(round->arm));
         write_name(file, run, round->arm);
         fputs("</td>", file);

@@ -17,31 +17,31 @@ const char *run_arm(int arm)
     return arm == 0 ? "a" : "b";
 }
 
-static const cJSON *member(const cJSON *object, const char *name)
+const cJSON *run_member(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
 const char *run_text(const cJSON *object, const char *name)
 {
-    const char *text = cJSON_GetStringValue(member(object, name));
+    const char *text = cJSON_GetStringValue(run_member(object, name));
     return text ? text : "";
 }
 
 double run_number(const cJSON *object, const char *name)
 {
-    const cJSON *item = member(object, name);
+    const cJSON *item = run_member(object, name);
     return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : NAN;
 }
 
 const char *run_name(const struct run *run, int arm)
 {
-    return run_text(member(member(run->summary, "targets"), run_arm(arm)), "name");
+    return run_text(run_member(run_member(run->summary, "targets"), run_arm(arm)), "name");
 }
 
 const char *run_target(const struct run *run, int arm)
 {
-    return run_text(member(member(run->summary, "targets"), run_arm(arm)), "target");
+    return run_text(run_member(run_member(run->summary, "targets"), run_arm(arm)), "target");
 }
 
 int run_shown(const struct run *run)
@@ -134,7 +134,7 @@ enum status run_load(const char *directory, struct run *run)
         return refuse(run, "%s is of no comparison: it names no two targets", path);
     }
     const cJSON *listed;
-    cJSON_ArrayForEach(listed, member(run->summary, "rounds"))
+    cJSON_ArrayForEach(listed, run_member(run->summary, "rounds"))
     {
         if (run->round_count == RUN_ROUNDS_MAX) {
             break;

@@ -46,6 +46,9 @@ const char *run_target(const struct run *run, int arm);
 /* The pair of rounds that is shown boldly; 0: none. */
 int run_shown(const struct run *run);
 
+/* A member, NULL where there is none; the object may be NULL. */
+const cJSON *run_member(const cJSON *object, const char *name);
+
 /* A member's text, "" where there is none; the object may be NULL. */
 const char *run_text(const cJSON *object, const char *name);
 

@@ -10,11 +10,6 @@
 
 enum { LABEL_WIDTH = 36, COLUMN_WIDTH = 11, WIDTH = 78, TEXT_MAX = 512 };
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 /* Left- or right-aligned in so many columns; counts characters, not bytes. */
 static void print_cell(FILE *file, const char *text, int width, bool right)
 {
@@ -52,10 +47,10 @@ static void print_figure(const cJSON *figure, FILE *file)
     snprintf(label, sizeof(label), "%s%s%s", run_text(figure, "name"), unit[0] ? ", " : "", unit);
     print_cell(file, label, LABEL_WIDTH, false);
     for (int arm = 0; arm < RUN_ARMS; arm++) {
-        run_spread(member(figure, run_arm(arm)), median, range);
+        run_spread(run_member(figure, run_arm(arm)), median, range);
         fprintf(file, " %*s", COLUMN_WIDTH, median);
     }
-    run_spread(member(figure, "ratio"), median, range);
+    run_spread(run_member(figure, "ratio"), median, range);
     fprintf(file, "  %s%s%s%s\n", median, range[0] ? " (" : "", range, range[0] ? ")" : "");
 }
 
@@ -68,7 +63,7 @@ static void print_stages(const struct run *run, FILE *file)
     fputc('\n', file);
     print_names(run, file, "mean time in a stage of an order, ms", "");
     const cJSON *item;
-    cJSON_ArrayForEach(item, member(member(run->summary, "stages"), run_arm(first)))
+    cJSON_ArrayForEach(item, run_member(run_member(run->summary, "stages"), run_arm(first)))
     {
         print_cell(file, run_text(item, "stage"), LABEL_WIDTH, false);
         for (int arm = 0; arm < RUN_ARMS; arm++) {
@@ -132,7 +127,7 @@ void text_print(const struct run *run, FILE *file)
     fputc('\n', file);
     print_names(run, file, "median of the pairs", "ratio");
     const cJSON *figure;
-    cJSON_ArrayForEach(figure, member(run->summary, "figures"))
+    cJSON_ArrayForEach(figure, run_member(run->summary, "figures"))
     {
         print_figure(figure, file);
     }
@@ -140,10 +135,10 @@ void text_print(const struct run *run, FILE *file)
     fputc('\n', file);
     print_wrapped(file, "", run_text(run->summary, "conclusion"));
     print_audits(run, file);
-    if (cJSON_IsFalse(member(run->summary, "sound"))) {
+    if (cJSON_IsFalse(run_member(run->summary, "sound"))) {
         print_wrapped(file, "",
                       "Not enough pairs of rounds can be trusted; these figures prove nothing.");
     }
-    print_list(file, "Not trusted: ", member(run->summary, "doubts"));
-    print_list(file, "", member(run->summary, "notes"));
+    print_list(file, "Not trusted: ", run_member(run->summary, "doubts"));
+    print_list(file, "", run_member(run->summary, "notes"));
 }
