@@ -35,7 +35,8 @@
 #   load_serves                           ends the script when the target did not do its work in the
 #                                         last window: an error, not a matter of verdicts
 #   load_trust MIN [CONFIRMED]            load_serves; keeps the first reason in DOUBT not to trust a
-#                                         window: fewer than MIN requests, CONFIRMED orders; ran late
+#                                         window: fewer than MIN requests, CONFIRMED orders; ran late;
+#                                         a line that its connections cannot fill
 #
 # After a window LOAD_CONFIRMED_S is what the database confirmed per second within it, between two
 # readings that the database's own clock dates, and LOAD_CONFIRMED how many that were; no reply
@@ -45,6 +46,7 @@
 
 LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
+LOAD_CONNECTIONS=256  # of loadgen for orders, unless --connections says otherwise
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 # shellcheck disable=SC2034 # for the scripts
 AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
@@ -243,8 +245,11 @@ load_serves() {
 }
 
 load_trust() {
+    local line lets=''
     load_serves
-    DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)")}
+    line=$(target_setting QUEUE_MAX)
+    [[ -z $line ]] || lets=$((line + $(target_setting DB_WORKERS 0)))
+    DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$1" "$(target_setting HTTP_THREADS)" "$lets" "$LOAD_CONNECTIONS")}
     if ((LOAD_CONFIRMED < ${2:-0})); then
         DOUBT=${DOUBT:-"too few orders were confirmed: $LOAD_CONFIRMED, at least $2 are needed"}
     fi

@@ -7,7 +7,8 @@
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
 #   verdict_disk VERDICT FLUSHES SHARE    doubts an ABSENT that was measured on a slow disk
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
-#   verdict_doubt SUMMARY MIN THREADS     why loadgen's run cannot be trusted; empty: it can
+#   verdict_doubt SUMMARY MIN THREADS [LETS CONNECTIONS]
+#                                         why loadgen's run cannot be trusted; empty: it can
 #   verdict_fault SUMMARY ANY             why a window is the target's own fault; empty: it is not
 #   verdict_expected MODE TARGET          what failure-modes.tsv declares
 #   verdict_status                        the exit status, from lines "VERDICT<tab>EXPECTED"
@@ -94,9 +95,11 @@ verdict_audit() {
 }
 
 # MIN: so few requests prove nothing. THREADS: the connections that the target can serve at once,
-# empty when unknown.
+# empty when unknown. LETS: the orders that it lets wait or works on at once, empty when unknown or
+# unbounded; CONNECTIONS: those that loadgen has for orders. Where it used them all and the target would
+# have let in more, the line was at the buyers: what the target does when it is full was not seen.
 verdict_doubt() {
-    jq -r --argjson min "$2" --arg threads "${3-}" --argjson lag "$VERDICT_LAG_MS" \
+    jq -r --argjson min "$2" --arg threads "${3-}" --arg lets "${4-}" --argjson connections "${5:-0}" --argjson lag "$VERDICT_LAG_MS" \
         --argjson cpu "$VERDICT_CPU_SHARE" '
         def tenth: . * 10 | round / 10;
         .generator as $g | (.orders.count + .reads.count) as $n
@@ -107,6 +110,8 @@ verdict_doubt() {
             "the load generator used \($g.cpu_share * 100 | round) % of a core: it measured itself"
           elif $threads != "" and $g.connections_peak > ($threads | tonumber) then
             "\($g.connections_peak) connections, and the target serves \($threads) at once"
+          elif $lets != "" and ($lets | tonumber) > $connections and $g.connections_peak >= $connections then
+            "the target lets \($lets) orders wait and the generator has \($connections) connections: most of the line was at the buyers, and the target was never full"
           else empty end' "$1" 2>/dev/null || echo "the load generator left no summary"
 }
 

@@ -115,7 +115,7 @@ doubt() {
     jq -n --argjson lag "$1" --argjson cpu "$2" --argjson orders "$3" --argjson peak "$4" '
         {generator: {lag_p99_ms: $lag, cpu_share: $cpu, connections_peak: $peak},
          orders: {count: $orders}, reads: {count: 0}}' >"$dir/summary.json"
-    verdict_doubt "$dir/summary.json" 100 "$5" | cut -c 1-20
+    verdict_doubt "$dir/summary.json" 100 "${@:5}" | cut -c 1-20
 }
 is "a sound window" "" "$(doubt 10 0.8 100 512 512)"
 is "the generator ran late" "the load generator r" "$(doubt 10.1 0.1 1000 10 512)"
@@ -124,6 +124,10 @@ is "too few requests" "too few requests: 99" "$(doubt 1 0.1 99 10 512)"
 is "zero orders" "too few requests: 0," "$(doubt 1 0.1 0 10 512)"
 is "more connections than threads" "11 connections, and " "$(doubt 1 0.1 1000 11 10)"
 is "threads unknown" "" "$(doubt 1 0.1 1000 11 '')"
+is "a line longer than the connections that could fill it" "the target lets 406 " "$(doubt 1 0.1 1000 256 512 406 256)"
+is "such a line, and it was never needed" "" "$(doubt 1 0.1 1000 255 512 406 256)"
+is "a line that the connections fill" "" "$(doubt 1 0.1 1000 320 512 256 256)"
+is "no line, or a length that nobody knows" "" "$(doubt 1 0.1 1000 320 512 '' 256)"
 is "no summary" "the load generator l" "$(verdict_doubt "$dir/none.json" 100 '' | cut -c 1-20)"
 echo '{}' >"$dir/empty.json"
 is "an empty summary" "too few requests: nu" "$(verdict_doubt "$dir/empty.json" 100 '' | cut -c 1-20)"
