@@ -45,7 +45,8 @@ for target in "${TARGETS[@]}"; do
         figure "fault $i, ${FAULT_ORDER[i - 1]}: named" "$NAMED"
         [[ $NAMED != "${FAULT_ORDER[i - 1]}" ]] || right=$((right + 1))
     done
-    foreign=$(median_known <<<"$foreign") result=$(verdict_rule "$right" '<= 2' '>= 5')
+    # Who tells nothing may guess right twice; of one who tells, one miss is a doubt, two are none.
+    foreign=$(median_known <<<"$foreign") result=$(verdict_rule "$right" "$([[ -n $TARGET_ADMIN_URL ]] && echo '<= 3' || echo '<= 2')" '>= 5')
     figure "cores that others used (median)" "$foreign"
     figure "faults named right" "$right" "of ${#FAULTS[@]}"
     # On a busy machine those who can see may fail as well; who is told nothing is blind on any.

@@ -38,7 +38,7 @@ for target in "${TARGETS[@]}"; do
     figure "1x: goodput" "$(calc "$one / $SECONDS_EACH")" "of $RATE_1X orders/s"
     figure "4x: goodput" "$(calc "$four / $SECONDS_EACH")" "of $(calc "4 * $RATE_1X") orders/s"
     figure "goodput at 4x over goodput at 1x" "$ratio"
-    figure "p99 of confirmed orders, 4x over 1x" "$(load_get "(.orders.accept_ms.p99 // 0) / ${p99_one:-1}")"
+    figure "p99 of orders answered within 2 s, 4x over 1x" "$(load_get "(.orders.accept_ms.p99 // 0) / ${p99_one:-1}")"
     figure "4x: lock waiters, p95" "$waiters" "of $pool connections"
     figure "4x: reads answered within 100 ms" "$reads" "%"
     figure "orders in time again after the load fell" "$(journal_recovery "$fall" <"$LOAD_ORDERS")" "s, of the $AFTER_S s after it"

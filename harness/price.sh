@@ -30,7 +30,7 @@ for target in "${TARGETS[@]}"; do
         after=$([[ -z $TARGET_PID ]] || cpu)
         load_trust $FEWEST_ORDERS $FEWEST_ORDERS
         printf '%s|%s|%s|%s\n' "$LOAD_CONFIRMED_S" "$(load_get .orders.accept_ms.p50)" "$(load_get .orders.accept_ms.p99)" \
-            "$([[ -z $before ]] || calc "1000 * ($after - $before) / $(load_get .orders.ok)")" >>"$table"
+            "$([[ -z $before ]] || calc "1000 * ($after - $before) / $(target_sql 'SELECT sum(stock_total - stock_left) FROM audit_sales')")" >>"$table"
     done
     figure "confirmed/s" "$(cut -d '|' -f 1 "$table" | median)" "orders/s"
     figure "p50" "$(cut -d '|' -f 2 "$table" | median)" "ms"

@@ -99,6 +99,7 @@ _scenario_run_directory() {
         n=$((${n:-1} + 1))
     done
     RUN=$base$n
+    on_exit run_tidy "$RUN" summary.json
     : >"$RUN/figures.tsv"
     : >"$RUN/verdicts.tsv"
 }
@@ -253,8 +254,8 @@ _scenario_summary() {
     jq -n --arg scenario "$SCENARIO" --arg started "$STARTED_AT" --arg command "$(_scenario_command)" \
         --arg seed "$SEED" --argjson status "$1" --arg conclusion "$2" --rawfile figures "$RUN/figures.tsv" \
         --rawfile verdicts "$RUN/verdicts.tsv" \
-        --arg commit "$(git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
-        --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
+        --arg commit "$(commit_describe)" \
+        --arg machine "$(machine_describe)" \
         --arg postgres "$([[ -z $TARGET_DB ]] || target_sql "SHOW server_version" 2>/dev/null || :)" '
         def rows: split("\n") | map(select(. != "") | split("\t"));
         {version: 1, scenario: $scenario, started_at: $started, command: $command,
@@ -266,6 +267,11 @@ _scenario_summary() {
 
 # Declared failure modes decide.
 scenario_end() {
+    local target untold=''
+    cut -f 3,4 "$RUN/verdicts.tsv" >"$RUN/told"
+    for target in "${TARGETS[@]}"; do untold+=$(verdict_untold "$SCENARIO.sh" "$target" "$RUN/told"); done
+    rm -f "$RUN/told"
+    [[ -z $untold ]] || die "no verdict was given on: $untold"
     case $(cut -f 1,2 "$RUN/verdicts.tsv" | verdict_status) in
     0) scenario_finish 0 "As expected." ;;
     1) scenario_finish 1 "Not as harness/failure-modes.tsv expects." ;;

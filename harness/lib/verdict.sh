@@ -12,6 +12,7 @@
 #   verdict_fault SUMMARY ANY             why a window is the target's own fault; empty: it is not
 #   verdict_expected MODE TARGET          what failure-modes.tsv declares
 #   verdict_status                        the exit status, from lines "VERDICT<tab>EXPECTED"
+#   verdict_untold SCRIPT TARGET FILE     failure modes without a verdict: the script forgot them
 #   verdict_rows SCRIPT, verdict_cells PHASE...   the table's rows; its boundary cells
 #
 # A verdict is PRESENT, ABSENT or INCONCLUSIVE; "n/a" stands for one that is not asked for. A value
@@ -171,10 +172,20 @@ verdict_expected() {
     return 1
 }
 
-# 1: one went the wrong way; 2: none did, and one cannot be said; 0: all as declared.
+# 1: one went the wrong way, or there is none at all; 2: none did, and one cannot be said; 0: all as
+# declared.
 verdict_status() {
-    awk -F '\t' '$2 == "n/a" { next } $1 == "INCONCLUSIVE" { open = 1; next } $1 != $2 { wrong = 1 }
-        END { print wrong ? 1 : open ? 2 : 0 }'
+    awk -F '\t' '{ n++ } $2 == "n/a" { next } $1 == "INCONCLUSIVE" { open = 1; next } $1 != $2 { wrong = 1 }
+        END { print wrong || !n ? 1 : open ? 2 : 0 }'
+}
+
+# verdict_untold SCRIPT TARGET FILE: the failure modes of the script that apply to the target and of
+# which FILE, lines "mode<tab>target", says nothing.
+verdict_untold() {
+    local mode
+    while IFS=$'\t' read -r mode _; do
+        [[ $(verdict_expected "$mode" "$2") == n/a ]] || grep -qxF "$mode"$'\t'"$2" "$3" || printf '%s\n' "$mode"
+    done < <(verdict_rows "$1")
 }
 
 # The boundary cells, "script<tab>target": of each row the last phase or variant with PRESENT and
