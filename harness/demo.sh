@@ -39,11 +39,11 @@ shown() {
 run() {
     local status=0 script=$1 summary
     shift
-    "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
+    run_tied "harness/$script.sh" "$@" >"$output" || status=$?
     if ((status == 2)); then
         say "  (a noisy moment: once more, with longer windows)"
         status=0
-        DURATION=${AGAIN:-2} "${TIED[@]}" "harness/$script.sh" "$@" >"$output" || status=$?
+        DURATION=${AGAIN:-2} run_tied "harness/$script.sh" "$@" >"$output" || status=$?
     fi
     progress_end
     shown "$output"

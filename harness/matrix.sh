@@ -32,6 +32,7 @@ started_at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 mapfile -t phases < <(printf '%s\n' phase[0-8] | sed 's/phase//')
 dir=build/runs/$(date +%Y%m%d-%H%M%S)-matrix
 mkdir -p "$dir"
+on_exit run_tidy "$ROOT/$dir" matrix.json
 table=$dir/failure-modes.tsv
 awk -F '\t' -v only="${ONLY-}" '{ mode = $1; sub(/:.*/, "", mode) } /^#/ || mode ~ only || $2 ~ only' \
     harness/failure-modes.tsv >"$table"
@@ -57,7 +58,7 @@ measure() {
     local status=0 seconds run begun=$SECONDS
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 DURATION=${DURATION:-$seconds} "${TIED[@]}" "harness/$1" "$2" >"$dir/output" 2>&1 </dev/null || status=$?
+        NO_COLOR=1 DURATION=${DURATION:-$seconds} run_tied "harness/$1" "$2" >"$dir/output" 2>&1 || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in 130 | 143) exit "$status" ;; esac
@@ -86,7 +87,7 @@ for script in "${scripts[@]}"; do
 done
 if [[ -z ${FAST-} && -z ${ONLY-} ]]; then
     progress "$((SECONDS - began)) s, $cells cells; now the prices"
-    "${TIED[@]}" harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 </dev/null || :
+    run_tied harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 || :
     prices=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1\/summary.json/p' "$dir/output")
 fi
 progress_end
@@ -95,8 +96,8 @@ rm -f "$dir/output" "$dir/measured"
 verdict_rows "" | jq -R -s --rawfile cells "$dir/cells.tsv" --arg started "$started_at" --arg phases "${phases[*]}" \
     --argjson seconds $((SECONDS - began)) --arg command "${ONLY:+ONLY=$ONLY }${FAST:+FAST=$FAST }make matrix" \
     --slurpfile price "${prices:-/dev/null}" \
-    --arg commit "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
-    --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
+    --arg commit "$(commit_describe)" \
+    --arg machine "$(machine_describe)" \
     -f harness/lib/matrix.jq >"$dir/matrix.json"
 jq -r --argjson width 13 -f harness/lib/matrix-text.jq "$dir/matrix.json"
 jq -r -f harness/lib/matrix-svg.jq "$dir/matrix.json" >"$dir/matrix.svg"

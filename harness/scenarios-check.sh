@@ -53,7 +53,7 @@ while IFS=$'\t' read -r script target <&3; do
     name="${script%.sh} $target"
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 DURATION=$seconds "${TIED[@]}" "harness/$script" "$target" >"$output" 2>&1 </dev/null || status=$?
+        NO_COLOR=1 DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in

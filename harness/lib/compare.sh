@@ -148,8 +148,8 @@ _compare_summary() {
         --arg a_name "$(target_parse "$COMPARE_A" && target_name)" --arg b_name "$(target_parse "$COMPARE_B" && target_name)" \
         --arg started "$STARTED_AT" --arg seed "$SEED" --arg foreign_max "$MACHINE_FOREIGN_MAX" \
         --arg command "${COMPARE_RATE:+RATE=$COMPARE_RATE }$(RATE='' _scenario_command) $SHAPE" \
-        --arg commit "$(git -C "$ROOT" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
-        --arg machine "$(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(uname -sr)" \
+        --arg commit "$(commit_describe)" \
+        --arg machine "$(machine_describe)" \
         --arg postgres "$(target_sql "SHOW server_version" 2>/dev/null || :)" \
         --slurpfile rounds <(cat "$RUN"/[ab][0-9].json) -f "$ROOT/harness/lib/compare_summary.jq" >"$RUN/summary.json"
 }
