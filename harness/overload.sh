@@ -51,7 +51,7 @@ for target in "${TARGETS[@]}"; do
         "Four times the load, and as many orders in time as before: what is too much is turned away early." \
         "Of 1x, $one orders were in time, at 4x $four: too few, or too close to each other, to tell."
     held=$(verdict_rule "$waiters" ">= $(calc "${pool:-9999} / 2")" "<= $(target_setting DB_WORKERS 0)")
-    verdict "database meltdown" "$(verdict_both "$held" "$(verdict_rule "$reads" '< 50' '>= 95')")" \
+    verdict "database meltdown" "$(verdict_agree "$held" "$(verdict_rule "$reads" '< 50' '>= 95')")" \
         "The connections stand in line for one row's lock, and who only wants to look at the sale finds none free." \
         "Hardly a connection waits for the lock, and looking at the sale is as quick as ever."
     target_stop

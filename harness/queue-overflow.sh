@@ -37,7 +37,7 @@ for target in "${TARGETS[@]}"; do
     figure "Retry-After of all refusals" "${asked:-none}"
     absent="Refused, but not as it should be: as slowly as if it had waited, or without a Retry-After that spreads those who come back."
     ((count > 0)) || absent="Nobody is refused because the line is full: all are let in, and the line grows as long as they bear it."
-    verdict "queue overflow" "$(verdict_all "$(verdict_rule "$count" '> 0')" \
+    verdict "queue overflow" "$(verdict_and "$(verdict_rule "$count" '> 0')" \
         "$(verdict_rule "$(over "$p99" "$health")" '<= 3' '> 6')" "$(verdict_rule "$(over "$p99" "$served")" '< 1')" \
         "$(verdict_rule "$bare" '<= 0')" "$(verdict_rule "$times" '>= 2')")" \
         "The line is full, and who finds it so is told at once, and when to come back: a quick no costs the server little and leaves the buyer the choice." \

@@ -2,8 +2,8 @@
 # verdict: what a figure says, and what was declared. Sourced; it measures nothing.
 #
 #   verdict_rule VALUE PRESENT [ABSENT]   judges by two conditions, '<= 0.5' and '>= 0.8'
-#   verdict_both VERDICT...               what several figures of one failure mode say together
-#   verdict_all VERDICT...                what the parts of a design say, which must all be there
+#   verdict_agree VERDICT...              what several figures of one failure mode say together
+#   verdict_and VERDICT...                what the parts of a design say, which must all be there
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
 #   verdict_disk VERDICT FLUSHES SHARE    doubts an ABSENT that was measured on a slow disk
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
@@ -50,7 +50,7 @@ verdict_rule() {
 }
 
 # The failure mode is there when all its figures say so, and gone when all say so.
-verdict_both() {
+verdict_agree() {
     local verdict
     for verdict in "$@"; do
         [[ $verdict == "$1" ]] || { echo INCONCLUSIVE; return 0; }
@@ -58,7 +58,7 @@ verdict_both() {
     echo "$1"
 }
 
-verdict_all() {
+verdict_and() {
     case " $* " in
     *" ABSENT "*) echo ABSENT ;;
     *" INCONCLUSIVE "*) echo INCONCLUSIVE ;;
@@ -83,7 +83,7 @@ verdict_quiet() {
 # the x of 2 to 3 that was measured and the limit below that is 0.73 to 0.8: no collapse can be seen.
 verdict_disk() {
     local slow
-    slow=$(verdict_both "$(verdict_rule "$2" '>= 0.8')" "$(verdict_rule "$3" "> $VERDICT_FLUSHED")")
+    slow=$(verdict_agree "$(verdict_rule "$2" '>= 0.8')" "$(verdict_rule "$3" "> $VERDICT_FLUSHED")")
     if [[ $1 == ABSENT && $slow == PRESENT ]]; then echo INCONCLUSIVE; else echo "$1"; fi
 }
 
