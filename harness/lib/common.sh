@@ -77,11 +77,11 @@ machine_describe() {
         "$(uname -sr)"
 }
 
-# What was interrupted goes; what failed stays to be looked at, and does not pass for a run.
+# What was interrupted, or asked for wrongly, goes; what failed stays to be looked at, and does not pass for a run.
 run_tidy() {
     [[ ! -s $1/$2 ]] || return 0
     case $status in # of the script: on_exit's commands see it
-    129 | 130 | 143) rm -rf "$1" ;;
+    64 | 129 | 130 | 143) rm -rf "$1" ;;
     *) printf '%s ended with status %d before there was a %s\n' "${0##*/}" "$status" "$2" >"$1/unfinished" ;;
     esac
 }
