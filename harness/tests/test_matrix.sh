@@ -111,8 +111,8 @@ is "the others are measured" ABSENT "$(cell beta 2 verdict)"
 
 plan
 printf '#!/bin/sh\nexit 1\n' >harness/price.sh
-ends 0 "prices that could not be measured are no failure mode"
-is "and are not there" 0 "$(jq '.prices | length' "$dir/matrix.json")"
+ends 1 "prices that could not be measured are an error"
+is "after the matrix was made" "0 prices, PRESENT" "$(jq '.prices | length' "$dir/matrix.json") prices, $(cell alpha 1 verdict)"
 
 plan
 ONLY=nothing ends 64 "ONLY that matches nothing is a wrong call"
