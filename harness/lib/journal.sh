@@ -4,6 +4,8 @@
 #   journal_orders PLAN JOURNAL    a line "due s<tab>1 or 0" per planned order: in time, or not
 #   journal_share FROM TO          of such lines: the share in time of the orders due in [FROM, TO)
 #   journal_recovery FROM          of such lines: the seconds from FROM until orders are in time again
+#   journal_pace FROM TO           of such lines: per half second from FROM to TO a line "middle, s
+#                                  after FROM<tab>orders in time that were due in it, per second"
 #   journal_refusals CODE FROM TO  of a journal: the latency in ms of each first attempt that was due
 #                                  in [FROM, TO) and refused with this code
 #
@@ -13,6 +15,7 @@
 
 JOURNAL_IN_TIME_US=1000000
 JOURNAL_AGAIN=0.95 # the share of all orders from then on: an outlier is no relapse
+JOURNAL_PACE_S=0.5 # shorter: the noise of single orders
 JOURNAL_LEFT_S=1   # so much must be left to judge by
 
 journal_orders() {
@@ -27,6 +30,19 @@ journal_share() {
     awk -F '\t' -v from="$1" -v to="$2" '
         $1 >= from && $1 < to { n++; good += $2 }
         END { print n ? good / n : "none" }'
+}
+
+# What remains at the end may be shorter than the others.
+journal_pace() {
+    awk -F '\t' -v from="$1" -v to="$2" -v pace="$JOURNAL_PACE_S" '
+        $1 >= from && $1 < to { good[int(($1 - from) / pace)] += $2 }
+        END {
+            for (i = 0; to - from - i * pace > pace / 100; i++) {
+                long = to - from - i * pace
+                if (long > pace) long = pace
+                printf "%.3f\t%.3f\n", i * pace + long / 2, good[i] / long
+            }
+        }'
 }
 
 # Looked at from the end: the earliest order from which on enough are in time.

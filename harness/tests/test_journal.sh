@@ -88,6 +88,11 @@ is "what was before that does not count" 0 "$(back 1 "$(many 100 0)$(many 300 1)
 is "without an order there is no recovery" none "$(journal_recovery 0 </dev/null)"
 is "nor with less than a second of them" none "$(back 0 "$(many 90 1)")"
 
+# ---------------------------------------------------------------------------------------- the pace
+is "orders in time per second, by the half second in which they were due" "0.250 100.000|0.750 0.000|1.125 40.000|" \
+    "$(orders 0.01 "$(many 100 0)$(many 50 1)$(many 60 0)$(many 10 1)$(many 100 0)" | journal_pace 1 2.25 | tr '\t\n' ' |')"
+is "where none was due there is none" "0.250 0.000|0.750 0.000|" "$(journal_pace 0 1 </dev/null | tr '\t\n' ' |')"
+
 # ------------------------------------------------------------------------------------ the refusals
 refusals() {
     journal '1.5 invoke 0 1 - - - -' '1.502 fail 0 1 503 queue_full - 0.002' '0.4 fail 1 1 503 queue_full - 0.1' \
