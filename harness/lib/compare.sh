@@ -137,13 +137,14 @@ compare_round() {
     jq -n --arg arm "$1" --argjson round "$2" --arg doubt "$DOUBT" --arg foreign "$LOAD_FOREIGN" \
         --arg confirmed_s "$LOAD_CONFIRMED_S" --arg audit "${AUDIT_SAID:-UNKNOWN}" --argjson tick "$(getconf CLK_TCK)" \
         --argjson warmup "$SHAPE_WARMUP_S" --slurpfile summary "$LOAD_SUMMARY" --slurpfile series "${LOAD_SUMMARY%.summary.json}.series.json" \
+        --rawfile pace <(journal_orders "$RUN/plan" "$LOAD_JOURNAL" | journal_pace "$SHAPE_WARMUP_S" "$(calc "$SHAPE_WARMUP_S + $SHAPE_SECONDS")") \
         --rawfile database "$RUN/$label.database" --rawfile server "$RUN/$label.server" \
         -f "$ROOT/harness/lib/compare_round.jq" >"$RUN/$label.json"
     rm -f "$RUN/$label".{database,server,marks,marks.log}
 }
 
 _compare_summary() {
-    jq -n --arg shape "$SHAPE" --arg text "$SHAPE_TEXT" --arg parts "$SHAPE_PARTS" --argjson seconds "$SHAPE_SECONDS" \
+    jq -n --arg shape "$SHAPE" --arg text "$SHAPE_TEXT" --arg parts "$SHAPE_PARTS" --arg steps "$SHAPE_STEPS" --argjson seconds "$SHAPE_SECONDS" \
         --arg capacity "${CAPACITY:-}" --argjson sound "$1" --arg a "$COMPARE_A" --arg b "$COMPARE_B" \
         --arg a_name "$(target_parse "$COMPARE_A" && target_name)" --arg b_name "$(target_parse "$COMPARE_B" && target_name)" \
         --arg started "$STARTED_AT" --arg seed "$SEED" --arg foreign_max "$MACHINE_FOREIGN_MAX" \

@@ -4,6 +4,7 @@
 #   {arm, round, doubt, audit, foreign, duration_s, figures: {name: number or null},
 #    stages: [{stage, ms}] of POST /orders per request, empty where the target publishes none,
 #    generator: as loadgen has it, points, marks: as loadgen's series has them,
+#    in_time: [{t, orders_s}]: orders confirmed within 1 s, by the time in which they were due,
 #    database: [{t, lock_waiters, sessions, busy, confirmed}], server: [{t, cpu_s, queue_length,
 #    queue_age_s, pool_waiters, pool_in_use}]}
 #
@@ -33,6 +34,9 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
 ($within | map(select(requests != null))) as $scraped
 | ([$within[] | select(.cpu_s != null)] | if length > 1 then {cpu_s: (.[-1].cpu_s - .[0].cpu_s), s: (.[-1].t - .[0].t)} else null end) as $cpu
 | $s.orders as $o
+# What an order waited before it was sent is in its latency, and not in the uncorrected one.
+| (if $o.accept_ms.count > 0 and $o.accept_uncorrected_ms.mean != null then
+        [0, $o.accept_ms.mean - $o.accept_uncorrected_ms.mean] | max else null end) as $held
 # Of orders accepted with 202 a share is awaited: it stands for all of them.
 | ($s.final | .confirmed + .rejected + .failed + .unfinished + .lost) as $final
 | (if $final > 0 then $o.ok / $final else 1 end) as $scale
@@ -44,6 +48,8 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
         confirmed_s: ($confirmed_s | number),
         p50_ms: (if $o.complete_ms.count > 0 then $o.complete_ms.p50 else null end),
         p99_ms: (if $o.complete_ms.count > 0 then $o.complete_ms.p99 else null end),
+        buyer_wait_ms: $held,
+        unsent_percent: share($o.unsent; $o.count),
         refused_percent: share($o.fail; $o.count),
         unanswered_percent: share($o.info + $o.unsent; $o.count),
         reads_100ms_percent: share($s.reads.ok_within_100ms; $s.reads.count),
@@ -56,6 +62,7 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
         | if $n < 1 then [] else
             [$scraped[-1] | spent | to_entries[] | {stage: .key, ms: (1000 * (.value - ($before[.key] // 0)) / $n)}] end end),
     generator: $s.generator, points: $curves.points, marks: $curves.marks, database: $db,
+    in_time: [$pace | split("\n")[] | select(. != "") | split("\t") | map(number) | {t: .[0], orders_s: (.[1] * $scale)}],
     server: [$looks[] | {t, cpu_s, queue_length: (.metrics | total("flashdeal_queue_length")),
         queue_age_s: ([.metrics[] | select(.name == "flashdeal_queue_age_seconds") | .value] | max),
         pool_waiters: (.metrics | total("flashdeal_db_pool_waiters")), pool_in_use: (.metrics | total("flashdeal_db_pool_in_use"))}]

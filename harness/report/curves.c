@@ -22,7 +22,7 @@ struct source {
 };
 
 static const struct source sources[] = {
-    {"throughput", "offered", "points", "orders", HALF_SECOND, 1, false, true},
+    {"in_time", "in time", "in_time", "orders_s", 0, 1, false, false},
     {"throughput", "confirmed", "database", "confirmed", 0, 1, true, false},
     {"latency", "p99", "points", "p99_ms", HALF_SECOND, 1, false, false},
     {"latency", "p50", "points", "p50_ms", HALF_SECOND, 1, false, true},
@@ -87,6 +87,20 @@ static int collect(const struct source *source, const cJSON *list, double until_
     return numbers;
 }
 
+/* Takes over the points. */
+static void add_points(cJSON *curves, const char *chart, const char *key, int arm, int round,
+                       bool shown, cJSON *points)
+{
+    cJSON *curve = cJSON_CreateObject();
+    cJSON_AddStringToObject(curve, "chart", chart);
+    cJSON_AddStringToObject(curve, "key", key);
+    cJSON_AddStringToObject(curve, "arm", run_arm(arm));
+    cJSON_AddNumberToObject(curve, "round", round);
+    cJSON_AddBoolToObject(curve, "shown", shown);
+    cJSON_AddItemToObject(curve, "points", points);
+    cJSON_AddItemToArray(curves, curve);
+}
+
 static void add_curve(cJSON *curves, const struct source *source, const struct run_round *round,
                       bool shown, double until_s)
 {
@@ -95,27 +109,44 @@ static void add_curve(cJSON *curves, const struct source *source, const struct r
         cJSON_Delete(points);
         return;
     }
-    cJSON *curve = cJSON_CreateObject();
-    cJSON_AddStringToObject(curve, "chart", source->chart);
-    cJSON_AddStringToObject(curve, "key", source->key);
-    cJSON_AddStringToObject(curve, "arm", run_arm(round->arm));
-    cJSON_AddNumberToObject(curve, "round", round->number);
-    cJSON_AddBoolToObject(curve, "shown", shown);
-    cJSON_AddItemToObject(curve, "points", points);
-    cJSON_AddItemToArray(curves, curve);
+    add_points(curves, source->chart, source->key, round->arm, round->number, shown, points);
+}
+
+/* The plan's rate, the same for all: each point holds until the next, the last until the end. */
+static void add_planned(cJSON *curves, const struct run *run, const char *chart, double seconds)
+{
+    cJSON *points = cJSON_CreateArray();
+    double rate = NAN;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, run_member(run->summary, "planned"))
+    {
+        double from = run_number(item, "from_s");
+        if (from >= 0 && from < seconds && isfinite(run_number(item, "rate")) &&
+            cJSON_GetArraySize(points) < CURVES_POINTS_MAX - 1) {
+            rate = run_number(item, "rate");
+            add_point(points, from, rate);
+        }
+    }
+    if (!isfinite(rate)) {
+        cJSON_Delete(points);
+        return;
+    }
+    add_point(points, seconds, rate);
+    add_points(curves, chart, "offered", 0, run_shown(run), true, points);
 }
 
 static void add_curves(cJSON *data, const struct run *run, double seconds)
 {
     cJSON *curves = cJSON_AddArrayToObject(data, "curves");
+    add_planned(curves, run, "in_time", seconds);
+    add_planned(curves, run, "throughput", seconds);
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         const struct source *source = &sources[i];
-        bool offered = strcmp(source->key, "offered") == 0; /* the same for all: one is enough */
         for (size_t j = 0; j < run->round_count; j++) {
             const struct run_round *round = &run->rounds[j];
             bool shown = round->number == run_shown(run);
-            if ((shown || !source->shown_only) && !(offered && round->arm != 0)) {
-                add_curve(curves, source, round, shown, seconds + (offered ? 0 : AFTER_S));
+            if (shown || !source->shown_only) {
+                add_curve(curves, source, round, shown, seconds + AFTER_S);
             }
         }
     }

@@ -10,6 +10,7 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const root = document.documentElement;
 const CHARTS = [
+    {id: 'in_time', unit: 'orders/s'},
     {id: 'throughput', unit: 'orders/s'},
     {id: 'latency', unit: 'ms', log: true, dashed: 'p50'},
     {id: 'reads', unit: 'ms', log: true},
@@ -34,14 +35,14 @@ const fine = value => String(Number(value.toPrecision(3)));
 function dataset(chart, curve) {
     const ink = curve.key === 'offered' ? colour('quiet') : colour(curve.arm);
     const dashed = curve.key === chart.dashed;
-    const name = curve.key === 'offered' ? 'sent' : data.names[curve.arm] + ', ' + curve.key;
+    const name = curve.key === 'offered' ? 'planned' : data.names[curve.arm] + ', ' + curve.key;
     return {
         label: curve.shown ? name : name + ', round ' + curve.round,
         data: curve.points.filter(p => !chart.log || p[1] === null || p[1] > 0).map(p => ({x: p[0], y: p[1]})),
         borderColor: curve.shown ? ink : ink + '59', backgroundColor: ink,
         borderWidth: !curve.shown ? 1 : curve.key === 'offered' || dashed ? 1.5 : 2.5,
         borderDash: dashed ? [5, 4] : [],
-        stepped: curve.key === 'offered' ? 'middle' : false,
+        stepped: curve.key === 'offered' ? 'before' : false,
         pointRadius: curve.shown && !dashed && curve.key !== 'offered' && curve.points.length <= MARKED_POINTS ? 2.5 : 0,
         pointHitRadius: 6, spanGaps: false, order: curve.shown ? 1 : 2,
     };

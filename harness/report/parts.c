@@ -161,6 +161,13 @@ static void write_stages(FILE *file, const struct run *run)
     }
 }
 
+static void write_latency_note(FILE *file, const struct run *run)
+{
+    fputs("<p>", file);
+    escape_html(file, run_text(run->summary, "latency_note"));
+    fputs("</p>", file);
+}
+
 static void write_stage_row(FILE *file, const struct run *run, const char *stage)
 {
     fputs("<tr><th scope=\"row\"><i class=\"stage\" data-stage=\"", file);
@@ -259,13 +266,21 @@ bool parts_write(FILE *file, const char *name, const struct run *run)
         const char *name;
         void (*write)(FILE *file, const struct run *run);
     } parts[] = {
-        {"name_a", write_name_a},         {"name_b", write_name_b},
-        {"shape", write_shape},           {"what", write_what},
-        {"conclusion", write_conclusion}, {"doubts", write_doubts},
-        {"pairs", write_pairs},           {"figures", write_figures},
-        {"curves", write_curves},         {"fault_key", write_fault_key},
-        {"stages", write_stages},         {"stage_table", write_stage_table},
-        {"facts", write_facts},           {"rounds", write_rounds},
+        {"name_a", write_name_a},
+        {"name_b", write_name_b},
+        {"shape", write_shape},
+        {"what", write_what},
+        {"conclusion", write_conclusion},
+        {"doubts", write_doubts},
+        {"pairs", write_pairs},
+        {"figures", write_figures},
+        {"curves", write_curves},
+        {"fault_key", write_fault_key},
+        {"stages", write_stages},
+        {"stage_table", write_stage_table},
+        {"facts", write_facts},
+        {"rounds", write_rounds},
+        {"latency_note", write_latency_note},
     };
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strcmp(parts[i].name, name) == 0) {

@@ -133,6 +133,10 @@ void text_print(const struct run *run, FILE *file)
     }
     print_stages(run, file);
     fputc('\n', file);
+    if (run_text(run->summary, "latency_note")[0]) {
+        print_wrapped(file, "", run_text(run->summary, "latency_note"));
+        fputc('\n', file);
+    }
     print_wrapped(file, "", run_text(run->summary, "conclusion"));
     print_audits(run, file);
     if (cJSON_IsFalse(run_member(run->summary, "sound"))) {

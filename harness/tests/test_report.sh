@@ -42,12 +42,14 @@ EVIL_FAULT='fault<svg onload="document.documentElement.dataset.evil=3">'
 made() {
     local arm=$1 n=$2 start=1700000000
     jq -n --argjson goodput "$3" --argjson p99 "$4" '{duration_s: 10, window_started_at: "2023-11-14T22:13:20.000Z",
-        orders: {count: 1000, ok: 900, fail: 60, info: 30, unsent: 10, goodput: $goodput, complete_ms: {count: 900, p50: 8, p99: $p99}},
+        orders: {count: 1000, ok: 900, fail: 60, info: 30, unsent: 10, goodput: $goodput, complete_ms: {count: 900, p50: 8, p99: $p99},
+        accept_ms: {count: 900, mean: 20}, accept_uncorrected_ms: {count: 900, mean: 7.5}},
         reads: {count: 500, ok_within_100ms: 450}, final: {confirmed: 900, rejected: 0, failed: 0, unfinished: 0, lost: 0},
         generator: {lag_p99_ms: 1.25, cpu_share: 0.1}}' >"$dir/summary"
     jq -n --argjson p99 "$4" --arg evil "$EVIL_FAULT" '{points: [range(10) | {t: ., orders: 100, ok: 90, p50_ms: (if . == 4 or . == 5 then null else 8 end),
         p99_ms: (if . == 4 or . == 5 then null else $p99 + . end), read_p99_ms: ($p99 / 10 + .)}],
         marks: [{t_ms: 4000, kind: "fault_begin", text: $evil}, {t_ms: 6000, kind: "fault_end", text: "over"}, {t_ms: "x", kind: 7}]}' >"$dir/series"
+    awk -v goodput="$3" 'BEGIN { for (i = 0; i < 20; i++) printf "%.2f\t%d\n", i / 2 + 0.25, goodput / 10 }' >"$dir/pace"
     awk -v start=$start -v wait="$([[ $arm == a ]] && echo 60 || echo 4)" 'BEGIN { for (i = -2; i < 40; i++) printf "%.2f|%d|64|64|%d\n", start + i / 4, wait, 1000 / wait * (i + 2) }
         END { print "psql: broken line" }' </dev/null >"$dir/database"
     awk -v start=$start -v arm="$arm" 'BEGIN { for (i = -2; i < 40; i++) {
@@ -59,12 +61,12 @@ made() {
         if (arm == "b") printf "flashdeal_queue_length 12\nflashdeal_queue_age_seconds 0.25\n" } }' >"$dir/server"
     jq -n --arg arm "$arm" --argjson round "$n" --arg doubt "$5" --arg foreign 0.2 --arg confirmed_s 100 --arg audit PASS \
         --argjson tick 100 --argjson warmup 0.5 --slurpfile summary "$dir/summary" --slurpfile series "$dir/series" \
-        --rawfile database "$dir/database" --rawfile server "$dir/server" -f harness/lib/compare_round.jq >"$run/$arm$n.json"
+        --rawfile pace "$dir/pace" --rawfile database "$dir/database" --rawfile server "$dir/server" -f harness/lib/compare_round.jq >"$run/$arm$n.json"
 }
 
 # summed SOUND A_NAME B_NAME
 summed() {
-    jq -n --arg shape row-lock --arg text "half of 1x" --arg parts $'0\t0.5x\t100\n5\t2x\t400' --argjson seconds $SECONDS_LONG \
+    jq -n --arg shape row-lock --arg text "half of 1x" --arg parts $'0\t0.5x\t100\n5\t2x\t400' --arg steps 100:5.000,400:5.000 --argjson seconds $SECONDS_LONG \
         --arg capacity 250 --argjson sound "$1" --arg a 1 --arg b 2,DB_POOL=5 --arg a_name "$2" --arg b_name "$3" --arg started 2023-11-14T22:13:00Z \
         --arg seed 1 --arg foreign_max 0.4 --arg command "./harness/compare.sh 1 2" --arg commit c0ffee --arg machine "2 cores" \
         --arg postgres 15.18 --slurpfile rounds <(cat "$run"/[ab][0-9].json) -f harness/lib/compare_summary.jq >"$run/summary.json"
@@ -89,10 +91,19 @@ same "shares are of all orders" '[6,4,90]' "[$(figure refused_percent .a.median)
 same "lock waiters are the samples' p95" '[60,4]' "$(figure lock_waiters_p95 '[.a.median, .b.median]')"
 same "CPU per order: 20 ticks a second, 100 orders" 2 "$(figure cpu_ms_per_order '.a.median * 100 | round / 100')"
 same "a stage is its growth over the requests'" '[["lock_wait",20],["commit",5]]' "$(jq -c '[.stages.a[] | [.stage, (.ms * 100 | round / 100)]]' "$run/summary.json")"
+same "what was waited at the buyer is in the latency alone" '[12.5,1]' "[$(figure buyer_wait_ms .a.median),$(figure unsent_percent .a.median)]"
+same "shares have no ratio" '[true,null,null]' "[$(figure buyer_wait_ms '.ratio != null'),$(figure refused_percent .ratio),$(figure reads_100ms_percent .ratio)]"
+same "the plan is told step by step" '[{"from_s":0,"rate":100},{"from_s":5,"rate":400}]' "$(jq -c .planned "$run/summary.json")"
 same "the bold pair is the one of the median" 4 "$(jq .shown "$run/summary.json")"
 same "the doubt is told" 1 "$(jq '.doubts | length' "$run/summary.json")"
 same "soundly measured: status 0" 0 "$(jq .exit_status "$run/summary.json")"
 has "the verdict stands in words" "$run/summary.json" "confirms 2.5 times (2 to 3) as many orders within 1 s"
+has "and never as a tenth of a time" "$run/summary.json" "confirmed orders is through 5 times (3 to 10) faster"
+summed true A B && cp -r "$run" "$dir/turned"
+for n in 1 2 3 4; do jq '.arm = "a"' "$run/b$n.json" >"$dir/turned/a$n.json" && jq '.arm = "b"' "$run/a$n.json" >"$dir/turned/b$n.json"; done
+run=$dir/turned summed true A B
+has "a worse second target is the first one's praise" "$dir/turned/summary.json" "A confirms 2.5 times (2 to 3) as many orders within 1 s as B."
+has "and takes so many times as long" "$dir/turned/summary.json" "takes 5 times (3 to 10) as long"
 summed false A B
 same "not soundly: status 2" 2 "$(jq .exit_status "$run/summary.json")"
 jq '.audit = "FAIL"' "$run/b2.json" >"$dir/b2" && cp "$run/b2.json" "$dir/b2.good" && mv "$dir/b2" "$run/b2.json"
@@ -102,7 +113,7 @@ has "and it is the verdict" "$run/summary.json" "The audit fails: B, round 2."
 mv "$dir/b2.good" "$run/b2.json"
 jq '.orders.goodput = 45 | .orders.codes = {"202": 900} | .final = {confirmed: 45, rejected: 0, failed: 0, unfinished: 0, lost: 0}' "$dir/summary" >"$dir/async"
 same "an awaited share stands for all that was accepted" 90 "$(jq -n --arg arm a --argjson round 1 --arg doubt '' --arg foreign '' --arg confirmed_s 100 --arg audit PASS \
-    --argjson tick 100 --argjson warmup 0 --slurpfile summary "$dir/async" --slurpfile series "$dir/series" --rawfile database /dev/null --rawfile server /dev/null \
+    --argjson tick 100 --argjson warmup 0 --slurpfile summary "$dir/async" --slurpfile series "$dir/series" --rawfile pace "$dir/pace" --rawfile database /dev/null --rawfile server /dev/null \
     -f harness/lib/compare_round.jq | jq -c .figures.goodput_s)"
 summed true "$EVIL_A" "$EVIL_B"
 
@@ -117,6 +128,7 @@ same "nothing is loaded" '' "$(grep -oE '<(script|link|img|iframe|object)[^>]* (
 lacks "no source map is named" "$page" sourceMappingURL
 has "the name is shown" "$page" 'phase 1 &lt;img src=x onerror=&quot;'
 has "the ratio is in the table" "$page" '2.50<small>2 to 3</small>'
+has "why latency and stages differ" "$page" 'the wait at the buyer for one of the load generator'
 has "the replay command" "$page" './harness/compare.sh 1 2'
 same "every placeholder is filled" '' "$(grep -oE '@[a-z_]+@' "$page" || :)"
 report --text "$run" >"$dir/text"
@@ -176,7 +188,8 @@ bad .
 jq '.points = [] | .database = [] | .server = null | .marks = "x"' "$run/a4.json" >"$dir/bad/a4.json"
 made_of "a round without a single sample"
 bad '.figures[0].ratio = {median: 1, min: null}'
-sed -i 's/"t": 3,/"t": 1e999,/; s/"orders": 100/"orders": -1e999/' "$dir/bad/a4.json"
+sed -i 's/"t": 3,/"t": 1e999,/' "$dir/bad/a4.json"
+sed -i 's/"rate": [14]00/"rate": -1e999/' "$dir/bad/summary.json"
 made_of "numbers beyond all bounds"
 same "which are gaps" 0 "$(shown | jq '[.curves[] | select(.key == "offered")] | length')"
 bad '.figures[0].name = ("x" * 100000) | .conclusion = ("y" * 100000)'
@@ -231,7 +244,7 @@ faults() {
     [[ ! -s $dir/requests ]] || say "request: $(head -n 1 "$dir/requests")"
     grep -q '<html[^>]* data-ready="1"' "$dir/dom" || say "the script did not reach its end"
     if grep -q '<html[^>]* data-evil=' "$dir/dom"; then say "a name was executed"; fi
-    for figure in throughput latency reads sessions queue age stages; do
+    for figure in in_time throughput latency reads sessions queue age stages; do
         tag=$(grep -o "<figure id=\"$figure\"[^>]*>" "$dir/dom" || :)
         points=$(sed -n 's/.* data-points="\([0-9]*\)".*/\1/p' <<<"$tag")
         inks=$(grep -oE 'data-ink[-ab]*="[0-9]+"' <<<"$tag" | tr -dc '0-9\n' || :)
@@ -245,8 +258,11 @@ points() { grep -o "<figure id=\"$1\"[^>]*>" "$dir/dom" | sed -n 's/.* data-poin
 
 browse "$page" --window-size=1000,1400
 same "the page is as it should be" '' "$(faults)"
-same "all seven charts are drawn" 1 "$(grep -c '<html[^>]* data-charts="7"' "$dir/dom")"
+same "all eight charts are drawn" 1 "$(grep -c '<html[^>]* data-charts="8"' "$dir/dom")"
 # 8 rounds of 10 s, two of them bold; samples every 0.25 s, rates over 0.75 s; two seconds without orders.
+same "points of the orders in time" $((8 * 20)) "$(points in_time)"
+same "the planned rate is steps from mark to mark" '[["in_time",[[0,100],[5,400],[10,400]]],["throughput",[[0,100],[5,400],[10,400]]]]' \
+    "$(sed -n 's/.*<script id="data" type="application\/json">\(.*\)<\/script>.*/\1/p' "$page" | jq -c '[.curves[] | select(.key == "offered") | [.chart, .points]]')"
 same "points of the throughput" $((8 * 13)) "$(points throughput)"
 same "points of the latency: p99 of all, p50 of the bold" $((8 * 8 + 2 * 8)) "$(points latency)"
 same "points of the reads" $((8 * 10)) "$(points reads)"
