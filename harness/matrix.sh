@@ -62,17 +62,20 @@ measure() {
         [[ $status == 2 ]] || break
     done
     case $status in 130 | 143) exit "$status" ;; esac
+    : >"$dir/told"
     run=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$dir/output")
-    if [[ -z $run ]]; then
-        verdict_rows "$1" | cut -f 1 | while read -r mode; do
-            printf '%s\t%s\tERROR\t%s\t%s\t-\t%s\n' "$mode" "$2" "$(verdict_expected "$mode" "$2")" \
-                $((SECONDS - begun)) "$(tail -n 1 "$dir/output" | tr '\t' ' ')"
-        done
-        return 0
-    fi
-    jq -r --arg seconds $((SECONDS - begun)) --arg run "$run" '
+    seconds=$((SECONDS - begun))
+    [[ -z $run || ! -r $run/summary.json ]] || jq -r --arg seconds "$seconds" --arg run "$run" '
         .verdicts[] | select(.verdict != "n/a")
-        | [.failure_mode, .target, .verdict, .expected, $seconds, $run, .reason] | @tsv' "$run/summary.json"
+        | [.failure_mode, .target, .verdict, .expected, $seconds, $run, .reason] | @tsv' "$run/summary.json" >"$dir/told"
+    # A mode that nothing was said of, or an end that no verdict explains, is an error of the script.
+    cut -f 1,2 "$dir/told" >"$dir/modes"
+    ((status != 1)) || [[ $(cut -f 3,4 "$dir/told" | verdict_status) == 1 ]] || : >"$dir/modes"
+    grep -qs . "$dir/modes" && cat "$dir/told"
+    verdict_untold "$1" "$2" "$dir/modes" | while read -r mode; do
+        printf '%s\t%s\tERROR\t%s\t%s\t%s\t%s\n' "$mode" "$2" "$(verdict_expected "$mode" "$2")" \
+            "$seconds" "${run:--}" "$(tail -n 1 "$dir/output" | tr '\t' ' ')"
+    done
 }
 
 cells=0
@@ -87,11 +90,11 @@ for script in "${scripts[@]}"; do
 done
 if [[ -z ${FAST-} && -z ${ONLY-} ]]; then
     progress "$((SECONDS - began)) s, $cells cells; now the prices"
-    run_tied harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 || :
+    run_tied harness/price.sh "${phases[@]:1}" >"$dir/output" 2>&1 || unpriced="the prices could not be measured: $(tail -n 1 "$dir/output")"
     prices=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1\/summary.json/p' "$dir/output")
 fi
 progress_end
-rm -f "$dir/output" "$dir/measured"
+rm -f "$dir/output" "$dir/measured" "$dir/told" "$dir/modes"
 
 verdict_rows "" | jq -R -s --rawfile cells "$dir/cells.tsv" --arg started "$started_at" --arg phases "${phases[*]}" \
     --argjson seconds $((SECONDS - began)) --arg command "${ONLY:+ONLY=$ONLY }${FAST:+FAST=$FAST }make matrix" \
@@ -104,4 +107,5 @@ jq -r -f harness/lib/matrix-svg.jq "$dir/matrix.json" >"$dir/matrix.svg"
 jq -r --rawfile svg "$dir/matrix.svg" -f harness/lib/matrix-html.jq "$dir/matrix.json" >"$dir/matrix.html"
 say ""
 say "${DIM}$((SECONDS - began)) s; open $dir/matrix.html$PLAIN"
+[[ -z ${unpriced-} ]] || die "$unpriced"
 exit "$(cut -f 3,4 "$dir/cells.tsv" | verdict_status)"
