@@ -49,7 +49,7 @@ for target in "${TARGETS[@]}"; do
     verdict "request queue build-up" "$result" \
         "Four times the load, and far fewer orders in time: all are let in, all wait for each other, and most are done when their buyers have given up." \
         "Four times the load, and as many orders in time as before: what is too much is turned away early." \
-        "Of 1x, $one orders were in time, at 4x $four: too few, or too close to each other, to tell."
+        "Of 1x, $one orders were in time, at 4x $four: too few, or too close to each other, or too much else went on (others used ${LOAD_FOREIGN:-?} cores), to tell."
     held=$(verdict_rule "$waiters" ">= $(calc "${pool:-9999} / 2")" "<= $(target_setting DB_WORKERS 0)")
     verdict "database meltdown" "$(verdict_agree "$held" "$(verdict_rule "$reads" '< 50' '>= 95')")" \
         "The connections stand in line for one row's lock, and who only wants to look at the sale finds none free." \

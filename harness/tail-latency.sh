@@ -17,7 +17,7 @@ for target in "${TARGETS[@]}"; do
     [[ -n $MEASURABLE ]] || continue
     load_1x
     load_stock "$LOAD_UNITS"
-    load_open 2x "$(calc "2 * $RATE_1X")" "$WINDOW" --probe-rate 200 --await 0.05
+    load_open 2x "$(calc "2 * $RATE_1X")" "$WINDOW" --probe-rate 200 --timeout-ms 2000 --await 0.05
     load_trust "$(calc "int($RATE_1X * $WINDOW)")"
     accepted=$(load_get .orders.accept_ms.count) health=$(load_get .probes.latency_ms.p99) p99=$(load_get .orders.accept_ms.p99)
     ratio=$(calc "$accepted >= $FEWEST && $health > 0 ? $p99 / $health : \"none\"")
