@@ -31,9 +31,17 @@ enum {
 
 static const char QUEUE_LENGTH[] = "flashdeal_queue_length";
 static const char QUEUE_REFUSED[] = "flashdeal_queue_refused_total";
-static const char DROPPED[] = "flashdeal_admission_total";
+static const char QUEUE_MAX[] = "flashdeal_queue_max";
+static const char QUEUE_AGE[] = "flashdeal_queue_age_seconds";
+static const char IN_FLIGHT[] = "flashdeal_http_requests_in_flight";
+static const char RESULTS[] = "flashdeal_admission_total";
 
 static struct crowd_order working[WORKERS_MAX], waiting[LINE_MAX + REFUSED];
+
+static bool has_admin(void)
+{
+    return contract.at[ADMIN].host[0] != '\0';
+}
 
 static void send_orders(struct crowd_order *orders, int count)
 {
@@ -99,7 +107,8 @@ static void judge_retry_after(const int retry_after[], int count)
     ck_assert_msg(others > 0, "%d refusals, each with Retry-After: %d", count, retry_after[0]);
 }
 
-static void judge_late(struct crowd_order *order)
+/* Told so at his deadline: that nothing was done, and when to come again, which it returns. */
+static int judge_late(struct crowd_order *order)
 {
     struct timing timing;
     const int deadline_ms = contract.order_deadline_ms;
@@ -112,34 +121,66 @@ static void judge_late(struct crowd_order *order)
     ck_assert_msg(timing_ms(&timing, "queue_wait") >= deadline_ms / 2.0,
                   "queue_wait is %.3f ms after %d ms in line", timing_ms(&timing, "queue_wait"),
                   ms);
+    return atoi(reply_header(reply, "Retry-After"));
+}
+
+/* What /metrics says while the line is full and nothing moves. */
+static void judge_full_queue(double refused)
+{
+    const double longest_s = (contract.order_deadline_ms + CONTRACT_SLACK_MS) / 1000.0;
+    struct exposition *e = admin_scrape();
+    double age_s = exposition_sum(e, QUEUE_AGE, "");
+    ck_assert_double_eq(exposition_sum(e, QUEUE_LENGTH, ""), contract.queue_max);
+    ck_assert_double_eq(exposition_sum(e, QUEUE_MAX, ""), contract.queue_max);
+    ck_assert_double_eq(exposition_sum(e, QUEUE_REFUSED, ""), refused);
+    ck_assert_msg(age_s > 0 && age_s <= longest_s, "the first in line has waited %g s", age_s);
+    ck_assert_double_ge(exposition_sum(e, IN_FLIGHT, ""), contract.queue_max + contract.db_workers);
+    exposition_free(e);
+}
+
+/* What became of those that were in line, since `before`. */
+static void judge_results(struct exposition *before, int done, int late)
+{
+    struct exposition *after = admin_scrape();
+    ck_assert_double_eq(exposition_sum(after, RESULTS, "result=\"done\"") -
+                            exposition_sum(before, RESULTS, "result=\"done\""),
+                        done);
+    ck_assert_double_eq(exposition_sum(after, RESULTS, "result=\"late\"") -
+                            exposition_sum(before, RESULTS, "result=\"late\""),
+                        late);
+    exposition_free(after);
 }
 
 START_TEST(a_full_queue_refuses_the_others_at_once)
 {
-    int retry_after[REFUSED + 1];
+    int retry_after[REFUSED + 1], late_retry_after[LINE_MAX + REFUSED];
+    int late = 0;
     const int sent = contract.queue_max + REFUSED;
-    bool has_admin = contract.at[ADMIN].host[0] != '\0';
     long long orders = store_orders(SALE_QUEUED);
-    double before = has_admin ? admin_metric(QUEUE_REFUSED, "") : 0;
+    struct exposition *before = has_admin() ? admin_scrape() : NULL;
     occupy_workers();
     send_orders(waiting, sent);
     int refused = receive_refusals(waiting, sent, retry_after);
     ck_assert_msg(refused == REFUSED, "%d of %d were refused, and %d may stand in line", refused,
                   sent, contract.queue_max);
+    if (has_admin()) {
+        judge_full_queue(exposition_sum(before, QUEUE_REFUSED, "") + REFUSED);
+    }
     ck_assert_int_eq(client_get_sale(SALE_SEEDED)->status, 200); /* reads go on */
     ck_assert_int_eq(client_get_sale(SALE_QUEUED)->status, 200);
     ck_assert_int_eq(store_waiters(), contract.db_workers); /* the others are not in the database */
-    if (has_admin) {
-        ck_assert_int_eq((int)admin_metric(QUEUE_LENGTH, ""), contract.queue_max);
-        ck_assert_double_eq(admin_metric(QUEUE_REFUSED, "") - before, REFUSED);
-    }
     for (int i = 0; i < sent; i++) {
         if (waiting[i].wire != NULL) {
-            judge_late(&waiting[i]);
+            late_retry_after[late++] = judge_late(&waiting[i]);
         }
     }
     release_workers();
     judge_retry_after(retry_after, refused);
+    judge_retry_after(late_retry_after, late);
+    if (has_admin()) {
+        judge_results(before, contract.db_workers, late);
+        exposition_free(before);
+    }
     ck_assert_int_eq(store_orders(SALE_QUEUED), orders + contract.db_workers);
 }
 END_TEST
@@ -185,14 +226,13 @@ END_TEST
 START_TEST(whoever_hangs_up_in_line_leaves_no_order)
 {
     const int gone = contract.queue_max / 2;
-    bool has_admin = contract.at[ADMIN].host[0] != '\0';
     long long orders = store_orders(SALE_QUEUED);
-    double before = has_admin ? admin_metric(DROPPED, "result=\"gone\"") +
-                                    admin_metric(DROPPED, "result=\"late\"")
-                              : 0;
+    double before = has_admin() ? admin_metric(RESULTS, "result=\"gone\"") +
+                                      admin_metric(RESULTS, "result=\"late\"")
+                                : 0;
     occupy_workers();
     send_orders(waiting, gone);
-    if (has_admin) {
+    if (has_admin()) {
         ck_assert_int_eq((int)admin_await_metric(QUEUE_LENGTH, "", gone), gone);
     }
     for (int i = 0; i < gone; i++) {
@@ -202,10 +242,10 @@ START_TEST(whoever_hangs_up_in_line_leaves_no_order)
     for (int i = 0; i < contract.db_workers; i++) { /* the line is empty when these are done */
         ck_assert_int_eq(client_order(SALE_QUEUED, client_new_user(), 1)->status, 201);
     }
-    if (has_admin) {
-        admin_await_metric(DROPPED, "result=\"gone\"", 1);
-        ck_assert_double_eq(admin_metric(DROPPED, "result=\"gone\"") +
-                                admin_metric(DROPPED, "result=\"late\"") - before,
+    if (has_admin()) {
+        admin_await_metric(RESULTS, "result=\"gone\"", 1);
+        ck_assert_double_eq(admin_metric(RESULTS, "result=\"gone\"") +
+                                admin_metric(RESULTS, "result=\"late\"") - before,
                             gone);
     }
     ck_assert_int_eq(store_orders(SALE_QUEUED), orders + (long long)2 * contract.db_workers);
@@ -242,7 +282,7 @@ START_TEST(all_is_well_again)
     for (int i = 0; i < contract.db_workers; i++) {
         ck_assert_int_eq(client_order(SALE_QUEUED, client_new_user(), 1)->status, 201);
     }
-    if (contract.at[ADMIN].host[0] != '\0') {
+    if (has_admin()) {
         ck_assert_int_eq((int)admin_metric(QUEUE_LENGTH, ""), 0);
         ck_assert_int_eq(admin_pool_sum("in_use"), 0);
     }

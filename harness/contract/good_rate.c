@@ -17,6 +17,8 @@
 enum {
     BURST_MAX = 64,
     OVER = 10,
+    REFUSALS = 30, /* so many draw no single Retry-After by chance */
+    WINDOW_S = 1,  /* the rate is so many in that time */
     MANY_READS = 40,
     RETRY_AFTER_MAX_S = 5,
     BODY_SIZE = 160,
@@ -67,9 +69,9 @@ static void judge_limited(const struct reply *reply)
     ck_assert_int_eq(reply_count_header(reply, "RateLimit-Policy"), 1);
     const char *value = reply_header(reply, "RateLimit");
     ck_assert_msg(sscanf(value, "\"orders\";r=%d;t=%d%n", &left, &seconds, &end) == 2 &&
-                      value[end] == '\0' && left == 0 && seconds >= 1,
+                      value[end] == '\0' && left == 0 && seconds >= 1 && seconds <= WINDOW_S,
                   "RateLimit: %s", value);
-    snprintf(policy, sizeof(policy), "\"orders\";q=%d;w=1", contract.rate_limit);
+    snprintf(policy, sizeof(policy), "\"orders\";q=%d;w=%d", contract.rate_limit, WINDOW_S);
     ck_assert_str_eq(reply_header(reply, "RateLimit-Policy"), policy);
     ck_assert_int_le(atoi(reply_header(reply, "Retry-After")), RETRY_AFTER_MAX_S);
 }
@@ -102,6 +104,22 @@ START_TEST(a_refusal_says_when_to_come_again_and_means_it)
     int retry_after_s = atoi(reply_header(reply, "Retry-After"));
     clock_sleep_until(clock_deadline_ns((int64_t)retry_after_s * 1000));
     ck_assert_int_eq(client_order(SALE_OPEN, user, 1)->status, 201);
+}
+END_TEST
+
+/* Else all who were refused together come again together. */
+START_TEST(refusals_do_not_name_one_moment)
+{
+    long long user = exhausted_user();
+    int others = 0, first_s = 0;
+    for (int i = 0; i < REFUSALS; i++) {
+        const struct reply *reply = order_until_limited(user);
+        judge_limited(reply);
+        int retry_after_s = atoi(reply_header(reply, "Retry-After"));
+        first_s = i == 0 ? retry_after_s : first_s;
+        others += retry_after_s != first_s;
+    }
+    ck_assert_msg(others > 0, "%d refusals, each with Retry-After: %d", REFUSALS, first_s);
 }
 END_TEST
 
@@ -170,6 +188,7 @@ void good_rate_add(Suite *suite)
         {"a burst is admitted, and no more", a_burst_is_admitted_and_no_more, 3, 4, NEEDS_DATABASE},
         {"a refusal says when to come again, and means it",
          a_refusal_says_when_to_come_again_and_means_it, 3, 4, NEEDS_DATABASE},
+        {"refusals do not name one moment", refusals_do_not_name_one_moment, 3, 4, NEEDS_DATABASE},
         {"a user's rate is his own", a_users_rate_is_his_own, 3, 4, NEEDS_DATABASE},
         {"reads have no rate", reads_have_no_rate, 3, 4, NEEDS_DATABASE},
         {"what is no order costs nothing", what_is_no_order_costs_nothing, 3, 4, NEEDS_DATABASE},

@@ -3,6 +3,7 @@
 # lifecycle_tests PHASE URI is the whole of it.
 
 STOP_S=13 # from SIGTERM to the exit, at most
+TOLD_S=5  # whoever waits at SIGTERM, at most; the drain, and any wait of the server's, is longer
 SMALL=(DB_POOL=2 DB_WORKERS=1) # connections; half of them are the orders' from phase 3 on
 PATIENT=(DB_LOCK_MS=9000 DB_STATEMENT_MS=9000) # longer than any lock is held here
 
@@ -122,6 +123,31 @@ stop_with_a_line() {
     judge_end "SIGTERM with orders in line ends with 0"
 }
 
+# The one connection for reads is taken: who waits for it is told before it is free again.
+stop_with_a_reader_in_line() {
+    local tries status=0 waiter
+    server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}" DB_ACQUIRE_MS=30000
+    hold_table
+    ask_later /sales/1
+    await_waiters 1
+    curl -s -o "$RUN/reader.body" -w '%{http_code}' --max-time "$TOLD_S" "$SERVER_URL/sales/1" \
+        >"$RUN/reader" &
+    waiter=$!
+    for ((tries = 0; tries < 200; tries++)); do
+        (($(metric flashdeal_db_pool_waiters 'pool="reads"') < 1)) || break
+        nap 0.02
+    done
+    verdict "a reader can be seen in line before the stop" "$( ((tries < 200)) || echo "nobody waits")"
+    kill -TERM "$SERVER_PID"
+    wait "$waiter" || status=$?
+    verdict "SIGTERM: a reader in line is told at once" \
+        "$([[ $(<"$RUN/reader") == 503 ]] || echo "curl ended with $status, status $(<"$RUN/reader")")"
+    hold_end
+    ask_result || :
+    verdict "SIGTERM: who has the connection is answered" "$(expect_status 200)"
+    judge_end "SIGTERM with a reader in line ends with 0"
+}
+
 sessions_of_server() {
     ask_sql "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'phase$1'"
@@ -230,7 +256,10 @@ lifecycle_tests() {
     stop_while_idle
     stop_in_flight
     stop_twice
-    if ((PHASE == 3)); then stop_with_a_line; fi
+    if ((PHASE == 3)); then
+        stop_with_a_line
+        stop_with_a_reader_in_line
+    fi
     kill_and_restart "$1"
     pool_exhausted "$1"
     database_restarts "$1"

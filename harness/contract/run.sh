@@ -23,10 +23,10 @@ source "$ROOT/harness/contract/telemetry.sh"
 
 POOL=8           # connections of the server that meets the suite
 WORKERS=4        # of them, from phase 3 on
-QUEUE=8          # orders that may stand in line there
+QUEUE=28         # orders that may stand in line there: so many draw no single Retry-After by chance
 LOCK_MS=1000     # its DB_LOCK_MS: the suite waits for a lock's time-out
 THREADS=48       # few, so that requests of different clients meet on one thread
-THREADS_QUEUED=80 # as few as a queue and its workers allow
+THREADS_QUEUED=96 # as few as a queue and its workers allow
 RATE=10000       # so many that nobody is refused, but where that is what is tested:
 LOW_RATE=5
 DEADLINE_MS=1000 # an order's in line, there
