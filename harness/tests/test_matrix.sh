@@ -115,7 +115,7 @@ ends 1 "prices that could not be measured are an error"
 is "after the matrix was made" "0 prices, PRESENT" "$(jq '.prices | length' "$dir/matrix.json") prices, $(cell alpha 1 verdict)"
 
 plan
-sed -i 's/verdicts: \[/verdicts: [] | [/' harness/alpha.sh
+sed -i 's/verdicts: \[/verdicts: [], none: [/' harness/alpha.sh
 ends 1 "a scenario that gives no verdict on a failure mode ends with 1"
 is "and its cell is an error" ERROR "$(jq -r '[.rows[] | select(.failure_mode == "alpha") | .cells[].verdict] | unique | join(" ")' "$dir/matrix.json")"
 cp harness/beta.sh harness/alpha.sh
