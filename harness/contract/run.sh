@@ -160,8 +160,10 @@ suites() {
     suite admission ', under pressure' --secret "$SECRET" --threads "$threads" \
         --order-deadline-ms "$DEADLINE_MS" --rate-limit "$LOW_RATE" -- HTTP_THREADS="$threads" \
         DB_LOCK_MS=5000 RATE_LIMIT="$LOW_RATE" ORDER_DEADLINE_MS="$DEADLINE_MS"
+    SECRET_SET=()
     suite trusting ', without a secret' --threads "$threads" -- HTTP_THREADS="$threads" \
-        DB_LOCK_MS=500 RATE_LIMIT="$RATE" AUTH_SECRET=
+        DB_LOCK_MS=500 RATE_LIMIT="$RATE"
+    SECRET_SET=("AUTH_SECRET=$SECRET")
 }
 
 main() {

@@ -32,6 +32,7 @@ REPLY_STATUS='' REPLY_HEADERS='' REPLY_BODY=''
 LATER_PID='' LATER_PATH='' LATER_METHOD='' HOLD_PID='' HOLD_FD=''
 ORDER_OPTIONS=()
 SECRET='the contract suite' # AUTH_SECRET
+SECRET_SET=("AUTH_SECRET=$SECRET") # (): not set, for one that is set and empty is refused
 CONTRACT_PORTS=${CONTRACT_PORTS:-15800-15899}
 READY_S=20
 
@@ -65,7 +66,7 @@ server_spawn() {
     SERVER_LOG=$(mktemp "$RUN/server.XXXXXX.log")
     env -i PATH="$PATH" LANG=C.UTF-8 ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
         ${TSAN_OPTIONS+"TSAN_OPTIONS=$TSAN_OPTIONS"} PORT="$PORT_FREE" ADMIN_PORT="$ADMIN_FREE" \
-        AUTH_SECRET="$SECRET" "$@" "$SERVER_BIN" >"$SERVER_LOG" 2>&1 \
+        "${SECRET_SET[@]}" "$@" "$SERVER_BIN" >"$SERVER_LOG" 2>&1 \
         </dev/null &
     SERVER_PID=$!
     postgres_keep "$SERVER_PID" 2>/dev/null || :
