@@ -3,8 +3,9 @@
 #
 # promtool judges the configuration and the text of /metrics; then a Prometheus with that
 # configuration, but for ports and interval, scrapes each phase while orders of one sale contend, and
-# is asked what the dashboard asks. Every query must give a number; p99 must agree with the load
-# generator's. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`.
+# is asked what the dashboard asks. Every panel must ask for the metrics that its title is about, and
+# every query give a number; quantiles must agree with the load generator's, errors and pools with
+# what was done. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`.
 # shellcheck disable=SC2016 # the variables in single quotes are jq's and Grafana's
 set -euo pipefail
 unset MODE DATABASE_URL
@@ -158,12 +159,60 @@ load() {
     within all_scraped || not_ok "phase $1: everything is scraped" "$(scraped) of $(served) requests"
 }
 
+# What each panel is about: its title's first words, and the metrics that its queries ask for.
+METRICS_OF='Latency: flashdeal_http_request_duration_seconds_bucket
+Traffic: flashdeal_http_requests_total
+Errors: flashdeal_http_requests_total
+Saturation: flashdeal_db_pool_in_use flashdeal_db_pool_size flashdeal_db_pool_waiters flashdeal_queue_length
+Where are the orders? flashdeal_http_stage_duration_seconds_sum
+How much of an order flashdeal_http_request_duration_seconds_sum flashdeal_http_stage_duration_seconds_sum
+How long does the slowest flashdeal_http_stage_duration_seconds_bucket
+Is the machine short process_cpu_seconds_total process_run_delay_seconds_total
+Does its memory grow? process_resident_memory_bytes
+Does it run out flashdeal_http_requests_in_flight process_open_fds process_threads'
+
+metrics_asked_for() {
+    jq -r --arg titles "$METRICS_OF" '[$titles | splits("\n") | capture("^(?<title>.*?) (?<metrics>(flashdeal|process)_.*)$")] as $wanted
+        | (.panels[] | .title as $title | ([.targets[].expr | scan("\\b(?:flashdeal|process)_[a-z_]+")] | unique | join(" ")) as $asked
+            | select([$wanted[] | .title as $words | select($title | startswith($words)) | .metrics] != [$asked])
+            | "\($title) asks for \($asked)"),
+          ($wanted[] | .title as $words | select([$dashboard[0].panels[] | select(.title | startswith($words))] == []) | "no panel \($words)")' \
+        --slurpfile dashboard "$DASHBOARD" "$DASHBOARD"
+}
+names_agree() {
+    local wrong
+    wrong=$(metrics_asked_for)
+    if [[ -z $wrong ]]; then ok "each panel asks for its metrics"; else not_ok "each panel asks for its metrics" "${wrong//$'\n'/; }"; fi
+}
+
+# agrees P: a quantile, 50 or 99, as the dashboard asks for it
 agrees() {
-    local name="phase 2: p99 of POST /orders is the load generator's, to within one bucket" theirs ours apart
-    theirs=$(calc "$(load_get .orders.accept_ms.p99) / 1000")
-    ours=$(first "$(resolve "$(query_with 'quantile(0.99' request_duration | sed 's/instance=/method="POST", path="\/orders", instance=/')")")
+    local name="phase 2: p$1 of POST /orders is the load generator's, to within one bucket" theirs ours apart
+    theirs=$(calc "$(load_get ".orders.accept_ms.p$1") / 1000")
+    ours=$(first "$(resolve "$(query_with "quantile(${2-0.$1}," request_duration | sed 's/instance=/method="POST", path="\/orders", instance=/')")")
     apart=$(calc "$(bucket "$ours") - $(bucket "$theirs")")
     holds "$name" "$apart >= -1 && $apart <= 1" "$ours s, loadgen $theirs s"
+}
+
+# errors PHASE: load's refusals are there, and nothing that went well is
+errors() {
+    local rates refused well
+    rates=$(curl -s --max-time 5 --data-urlencode "query=$(resolve "$(query_with 'outcome!=' requests_total)")" "$PROM/api/v1/query")
+    refused=$(jq '[.data.result[]? | select(.metric.status // "" | startswith("4")) | .value[1] | tonumber] | add // 0' <<<"$rates")
+    well=$(jq '[.data.result[]? | select(.metric.outcome == "ok" or (.metric.status // "2" | test("^[123]")))] | length' <<<"$rates")
+    holds "phase $1: errors are the refusals, and they only" "$refused > 0 && $well == 0" "$refused/s refused, $well series of others"
+}
+
+total() { ask "$(resolve "$1")" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+# pools PHASE: so many connections as the server says, and no more of them in use
+pools() {
+    local size in_use truth
+    size=$(total "$(query_with db_pool_size '{')")
+    in_use=$(total "$(query_with db_pool_in_use '{')")
+    truth=$(awk '/^flashdeal_db_pool_size/ { sum += $NF } END { print sum + 0 }' "$RUN/metrics")
+    holds "phase $1: the pools are as big as they say, and hold what is in use" "$size > 0 && $size == $truth && $in_use <= $size" \
+        "$in_use of $size in use, $truth told"
 }
 
 shares() {
@@ -184,6 +233,7 @@ for name in sys.argv[1:]: assert yaml.safe_load(open(name))["apiVersion"] == 1' 
 judge "each panel has a title, a unit and the provisioned source" jq -e --arg uid \
     "$(sed -n 's/^ *uid: //p' "$DEPLOY/grafana/provisioning/datasources/prometheus.yml")" \
     '.panels | length > 0 and all(.title != "" and .fieldConfig.defaults.unit != null and ([.datasource, .targets[].datasource] | all(.uid == $uid)))' "$DASHBOARD"
+names_agree
 
 harness_make MODE=release build/release/loadgen
 postgres_start prometheus
@@ -201,9 +251,12 @@ for phase in 2 3; do
     curl -s "$TARGET_ADMIN_URL/metrics" >"$RUN/metrics"
     judge "phase $phase: promtool takes its metrics" promtool check metrics <"$RUN/metrics"
     if [[ $phase == 2 ]]; then
-        agrees
+        agrees 50 0.5
+        agrees 99
         shares
     fi
+    errors "$phase"
+    pools "$phase"
     panels "$phase"
     target_stop
 done
