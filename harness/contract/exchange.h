@@ -1,7 +1,7 @@
 /* exchange: every exchange seen, one JSON object per line, for conform.py.
  *
- *     {"test":"..","listener":"public","method":"GET","path":"/health","request_headers":{},"status":200,
- *      "headers":[["Content-Type","application/json"],..],"body":".."}
+ *     {"test":"..","listener":"public","method":"GET","path":"/health","request_headers":{},
+ *      "status":200,"headers":[["Content-Type","application/json"],..],"body":".."}
  *
  * method and path are null where the bytes sent hold no request line of HTTP/1.x; "body_base64"
  * stands in place of "body" where the body is not plain ASCII text. */

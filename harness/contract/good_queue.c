@@ -75,14 +75,14 @@ static int took_ms(const struct crowd_order *order)
     return (int)((clock_now_ns() - order->sent_ns) / CLOCK_NS_PER_MS);
 }
 
-/* Of all in the list, those who are told so before half the deadline has passed: how many, and what
- * each was told in `retry_after`. */
-static int receive_refusals(struct crowd_order *orders, int count, int retry_after[])
+/* Of all in the list, those who are told so before half the deadline has passed: how many, at most
+ * one more than expected, and what each was told in `retry_after`. */
+static int receive_refusals(struct crowd_order *orders, int count, int expected, int retry_after[])
 {
     int refused = 0;
     int64_t deadline_ns = clock_deadline_ns(contract.order_deadline_ms / 2);
-    while (refused < REFUSED && clock_now_ns() < deadline_ns) {
-        for (int i = 0; i < count && refused <= REFUSED; i++) {
+    while (refused < expected && clock_now_ns() < deadline_ns) {
+        for (int i = 0; i < count && refused <= expected; i++) {
             const struct reply *reply =
                 orders[i].wire != NULL ? crowd_try_receive(&orders[i], clock_now_ns()) : NULL;
             if (reply != NULL) {
@@ -160,7 +160,7 @@ START_TEST(a_full_queue_refuses_the_others_at_once)
     struct exposition *before = has_admin() ? admin_scrape() : NULL;
     occupy_workers();
     send_orders(waiting, sent);
-    int refused = receive_refusals(waiting, sent, retry_after);
+    int refused = receive_refusals(waiting, sent, REFUSED, retry_after);
     ck_assert_msg(refused == REFUSED, "%d of %d were refused, and %d may stand in line", refused,
                   sent, contract.queue_max);
     if (has_admin()) {
@@ -190,12 +190,13 @@ START_TEST(a_full_queue_costs_a_user_nothing_of_his_rate)
 {
     static struct crowd_order his[RATE_MAX + OVER_RATE];
     const int sent = contract.rate_limit + OVER_RATE;
+    int retry_after[2];
     long long user = client_new_user();
     ck_assert_int_le(contract.rate_limit, RATE_MAX);
     occupy_workers();
-    send_orders(waiting, contract.queue_max);
-    crowd_send(&his[0], SALE_QUEUED, client_new_user());
-    judge_problem(crowd_receive(&his[0]), 503, "queue_full"); /* from here on it is full */
+    send_orders(waiting, contract.queue_max + 1);
+    /* Once one of them is refused, it is full. */
+    ck_assert_int_eq(receive_refusals(waiting, contract.queue_max + 1, 1, retry_after), 1);
     for (int i = 0; i < sent; i++) {
         crowd_send(&his[i], SALE_QUEUED, user);
     }
@@ -203,8 +204,8 @@ START_TEST(a_full_queue_costs_a_user_nothing_of_his_rate)
         judge_problem(crowd_receive(&his[i]), 503, "queue_full");
     }
     release_workers();
-    for (int i = 0; i < contract.queue_max; i++) {
-        int status = crowd_receive(&waiting[i])->status;
+    for (int i = 0; i <= contract.queue_max; i++) {
+        int status = waiting[i].wire != NULL ? crowd_receive(&waiting[i])->status : 503;
         ck_assert_msg(status == 201 || status == 503, "status %d", status);
     }
     for (int i = 0; i < contract.rate_limit; i++) {
@@ -257,15 +258,14 @@ START_TEST(whoever_hangs_up_in_line_frees_his_place)
 {
     struct crowd_order next;
     const struct reply *reply = NULL;
-    int64_t deadline_ns = 0;
+    int retry_after[2];
     occupy_workers();
-    send_orders(waiting, contract.queue_max);
-    crowd_send(&next, SALE_QUEUED, client_new_user());
-    judge_problem(crowd_receive(&next), 503, "queue_full");
-    for (int i = 0; i < contract.queue_max; i++) {
+    send_orders(waiting, contract.queue_max + 1);
+    ck_assert_int_eq(receive_refusals(waiting, contract.queue_max + 1, 1, retry_after), 1);
+    for (int i = 0; i <= contract.queue_max; i++) {
         crowd_abandon(&waiting[i]);
     }
-    deadline_ns = clock_deadline_ns(contract.order_deadline_ms + CONTRACT_SLACK_MS);
+    int64_t deadline_ns = clock_deadline_ns(contract.order_deadline_ms + CONTRACT_SLACK_MS);
     do {
         crowd_send(&next, SALE_QUEUED, client_new_user());
         reply = crowd_try_receive(&next, clock_deadline_ns(SETTLED_MS));

@@ -174,8 +174,10 @@ START_TEST(the_rate_has_its_place_in_the_order_of_checks)
     long long user = exhausted_user();
     judge_limited(order_until_limited(user));
     judge_problem(order_as(user, user, SALE_OPEN, 0), 400, "invalid_quantity");
-    if (contract.secret != NULL) {
+    if (contract.secret != NULL) { /* whoever of the two is over his rate */
         judge_problem(order_as(user, client_new_user(), SALE_OPEN, 1), 403, "user_mismatch");
+        order_until_limited(user);
+        judge_problem(order_as(client_new_user(), user, SALE_OPEN, 1), 403, "user_mismatch");
     }
     order_until_limited(user);
     judge_limited(order_as(user, user, SALE_UNKNOWN, 1));

@@ -13,7 +13,7 @@
 #include "harness/contract/contract.h"
 #include "harness/contract/token.h"
 
-enum { VALUE_SIZE = CONTRACT_HOST_SIZE + CONTRACT_PORT_SIZE, USER = 7 };
+enum { NUMBER_SIZE = 24, USER = 7 };
 
 static const char FOREIGN_SECRET[] = "another service's secret";
 
@@ -33,7 +33,7 @@ static void append_text(struct message *out, const char *text)
 
 static void append_number(struct message *out, long long number)
 {
-    char text[VALUE_SIZE];
+    char text[NUMBER_SIZE];
     snprintf(text, sizeof(text), "%lld", number);
     append_text(out, text);
 }

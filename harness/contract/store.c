@@ -43,8 +43,8 @@ static const char SQL_UNBALANCED[] =
     "WHERE o.sale_id = s.sale_id AND status = 'confirmed')";
 
 /* Takes the row's lock until the transaction ends. */
-static const char SQL_LOCK[] =
-    "SELECT 1 FROM sales WHERE id = %ld AND name <> '" CANARY "' FOR UPDATE";
+static const char SQL_LOCK[] = "SELECT 1 AS \"\x1b[31m\r\n\" FROM sales "
+                               "WHERE id = %ld AND name <> '" CANARY "' FOR UPDATE";
 
 static const char SQL_SET_STOCK[] =
     "UPDATE sales SET stock_left = $2 WHERE id = $1 RETURNING stock_left";

@@ -18,7 +18,7 @@ long long store_orders(long sale);
 int store_unbalanced_sales(void);
 
 /* Holds the sale's row locked, from another session, until store_unlock. The statement that took
- * the lock has a word of input in it (CANARY, judge.h). */
+ * the lock has a word of input in it (CANARY, judge.h), and bytes that no terminal should see. */
 void store_lock(long sale);
 void store_unlock(void);
 
