@@ -4,7 +4,7 @@
 #   diagnose.sh DIRECTORY     (telemetry.sh fills it; blind-spot.sh compares)
 #     baseline.0.prom baseline.1.prom   /metrics at both ends of a window without a fault
 #     fault.0.prom fault.1.prom         at both ends of the window in question
-#     fault.locks.jsonl fault.pool.jsonl   /debug/locks and /debug/pool, a reply a line, during it
+#     fault.debug.jsonl                 /debug/locks and /debug/pool, a reply a line, during it
 #     server.log                        the server's log
 #
 # It prints a table of the order's stages, what is missing, and last "named: WHAT, because WHY". WHAT
@@ -24,19 +24,22 @@ STAGE_MS=1      # and by so much for each order: a stage's work,
 WAIT_MS=0.3     # a wait, which needs a second witness as well,
 DELAY_MS=1      # the run delay,
 DELAY_SHARE=0.5 # by this share of what any stage's work has grown by: else that is not why;
-WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it: a small
-                # pool slows none
+WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it. A small
+                # pool slows none: with it, no stage's work has grown by that much
 ORDERS_MIN=50   # answered in a window, else it says nothing
 SAMPLES_MIN=5   # of /debug, likewise
 LOCK_SEEN=0.5   # share of the samples with a foreign root
 POOL_SEEN=0.2   # share of the samples with all of a pool lent out
 
-# One line a sample, 1 if it shows what is asked; a sample that is no such reply is left out.
-samples() { if [[ -s $dir/$1 ]]; then jq -R -r "fromjson? | select(.$2) | if $3 then 1 else 0 end" <"$dir/$1" 2>/dev/null || :; fi; }
-share() { awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "unknown" : seen / NR }'; }
+# share KEY CONDITION: of the replies with that key, in which the condition holds. What is no such
+# reply, a refusal or half of one, is left out.
+share() {
+    { jq -R "fromjson? | select(.$1) | if $2 then 1 else 0 end" "$dir/fault.debug.jsonl" 2>/dev/null || :; } |
+        awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "unknown" : seen / NR }'
+}
 
-foreign=$(samples fault.locks.jsonl chains 'any(.chains[]; .root.ours == false and .waiting > 0)' | share)
-lent=$(samples fault.pool.jsonl pools 'any(.pools[]; .in_use >= .size)' | share)
+foreign=$(share chains 'any(.chains[]; .root.ours == false and .waiting > 0)')
+lent=$(share pools 'any(.pools[]; .in_use >= .size)')
 
 snapshots=("$dir"/{baseline,fault}.{0,1}.prom)
 # Without /metrics the log is all there is. It would help if its lines carried stages.
@@ -128,28 +131,30 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         after["in_line"] = after["queue_wait"] + after["pool_wait"]
         in_line = growth["in_line"] = after["in_line"] - before["in_line"]
         # What is to be explained: not the waits in line, nor for a lock that our own sessions hold.
-        apart = foreign < lock_seen ? 0 : excess["lock_wait"]
+        apart = held = foreign < lock_seen ? 0 : excess["lock_wait"]
         m = split("validation statements commit reply other", stages, " ")
-        most = ""; top = 0
+        most = ""; top = 0; longer = 0
         for (i = 1; i <= m; i++) {
             s = stages[i]
             apart += excess[s]
             work[1] += before[s]; work[2] += after[s]
             if (excess[s] > top) top = excess[s]
+            if (growth[s] >= stage_ms && after[s] >= work_x * before[s]) longer = 1
         }
+        if (work[2] >= work_x * work[1]) longer = 1
         for (i = 1; i <= m; i++) {
             s = stages[i]
             if (has_grown(s, stage_ms) && excess[s] >= share * apart && (most == "" || excess[s] > excess[most])) most = s
         }
+        # A foreign holder is no slower for want of a processor, so that does not explain its wait.
         if (has_grown("run_delay", delay_ms) && excess["run_delay"] >= delay_share * top &&
-            excess["run_delay"] >= share * apart && work[2] >= work_x * work[1])
+            excess["run_delay"] >= share * apart && excess["run_delay"] >= held && work[2] >= work_x * work[1])
             named("cpu", "each order waited " ms(growth["run_delay"]) " longer for a processor")
         if (most != "") named(most, "it is no wait, and takes " ms(growth[most]) " longer")
         if (foreign == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
         if (foreign >= lock_seen) named("lock", "a session that is not the server\047s holds a lock that its sessions wait for")
         if (lent == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
-        if (lent >= pool_seen && has_grown("in_line", wait_ms) && in_line >= share * growth["request"] &&
-            work[2] < work_x * work[1])
+        if (lent >= pool_seen && has_grown("in_line", wait_ms) && in_line >= share * growth["request"] && !longer)
             named("pool", "orders wait " ms(in_line) " longer in line while every connection is lent out, and no work takes longer")
         named("nothing", "nothing has grown enough to be told from noise")
     }' "${snapshots[@]}"

@@ -4,32 +4,33 @@
 #   telemetry_watch DIRECTORY NAME SECONDS    in the background (TELEMETRY_PID), for as long as a window
 #                                             of load_open of so many seconds: NAME.0.prom and
 #                                             NAME.1.prom; between them samples of /debug, a
-#                                             reply a line: NAME.locks.jsonl, NAME.pool.jsonl
+#                                             reply a line: NAME.debug.jsonl
 #   telemetry_end                             waits for it
 #   telemetry_diagnose DIRECTORY              diagnose.sh's table; NAMED is what it named. It is told
 #                                             nothing else: its environment is empty
 #
 # A target without an admin listener is asked nothing and leaves no file.
 
-TELEMETRY_INTERVAL_S=0.15
+TELEMETRY_SAMPLES_S=10 # of each kind, per second
 TELEMETRY_EDGE_S=0.2 # inside the window, so that all that is seen is load
 TELEMETRY_PATIENCE_S=2
 TELEMETRY_PID='' NAMED=''
 
 _telemetry_get() { curl -sf --max-time $TELEMETRY_PATIENCE_S "$TARGET_ADMIN_URL$1" 2>/dev/null || :; }
 
+# One curl takes all samples, so that it needs little of a machine that is short of processors. It
+# has as many to take as fit into the window, and is ended if they take longer.
 _telemetry_samples() {
-    local end_us
+    local i sampler
     sleep "$(calc "$LOAD_WARMUP_S + $TELEMETRY_EDGE_S")"
-    end_us=$((${EPOCHREALTIME/[.,]/} + $(calc "int(1000000 * ($3 - 2 * $TELEMETRY_EDGE_S))")))
     _telemetry_get /metrics >"$1/$2.0.prom"
-    while ((${EPOCHREALTIME/[.,]/} < end_us)); do
-        _telemetry_get /debug/locks | tr -d '\n' >>"$1/$2.locks.jsonl"
-        _telemetry_get /debug/pool | tr -d '\n' >>"$1/$2.pool.jsonl"
-        echo >>"$1/$2.locks.jsonl"
-        echo >>"$1/$2.pool.jsonl"
-        sleep $TELEMETRY_INTERVAL_S
-    done
+    for ((i = 0; i < $(calc "int($TELEMETRY_SAMPLES_S * $3)"); i++)); do
+        printf 'url = "%s"\n' "$TARGET_ADMIN_URL"/debug/{locks,pool}
+    done | curl -q -s -K - --rate "$((2 * TELEMETRY_SAMPLES_S))/s" --max-time $TELEMETRY_PATIENCE_S -w '\n' >"$1/$2.debug.jsonl" 2>/dev/null &
+    sampler=$!
+    postgres_keep "$sampler"
+    sleep "$(calc "$3 - 2 * $TELEMETRY_EDGE_S")"
+    kill "$sampler" 2>/dev/null || :
     _telemetry_get /metrics >"$1/$2.1.prom"
 }
 

@@ -66,7 +66,8 @@ samples() {
     local i
     for ((i = 0; i < $3; i++)); do
         if ((i < $2)); then echo "$4"; else echo "$5"; fi
-    done >"$facts/fault.$1.jsonl"
+    done >"$facts/$1"
+    cat "$facts"/{locks,pool} >"$facts/fault.debug.jsonl" 2>/dev/null || :
 }
 root() { printf '{"waiting":3,"chains":[{"waiting":3,"root":{"pid":7,"ours":%s,"state":"idle in transaction"},"waiters":[]}]}' "$1"; }
 foreign() { samples locks "$1" "${2:-20}" "$(root false)" '{"waiting":0,"chains":[]}'; }
@@ -124,6 +125,7 @@ names "seen in half of the samples" lock lock_wait=80
 foreign 9
 names "seen in fewer" nothing lock_wait=80
 foreign 20
+names "a busy machine does not hide it" lock run_delay=43 statements=12 commit=11 lock_wait=83
 names "a run delay that explains the work and not the waits" lock run_delay=3 statements=1.6 commit=2.5 lock_wait=80
 names "work that has grown comes first" commit commit=60 lock_wait=80
 names "work that explains little of it does not" lock commit=4 lock_wait=80
@@ -144,6 +146,10 @@ names "the pool is lent out, and nobody waits longer" nothing statements=0.9
 names "the line is a small part of it" nothing pool_wait=5 lock_wait=30
 names "work is what fills the pool" statements pool_wait=200 statements=20
 names "all work is slower, and none of it by so much: not the pool" nothing pool_wait=11 statements=1.7 commit=1.7
+window baseline pool_wait=58 lock_wait=31 statements=9.3 commit=5.4 other=5
+names "work has grown a little, where the pool was too small before" nothing pool_wait=278 lock_wait=98 statements=24.3 commit=4
+quiet
+lent 14
 foreign 12
 names "a foreign root comes before the pool" lock pool_wait=11
 
@@ -193,10 +199,13 @@ quiet
 ORDERS=49 names "too few orders" nothing commit=20
 ORDERS=50 names "just enough orders" commit commit=20
 quiet
-rm "$facts/fault.locks.jsonl"
+samples locks 0 0
 names "no samples of locks: not the pool either" nothing pool_wait=11
 is "and it says so" "nothing, because no stage but the waits has grown, and there are too few samples of /debug/locks" "$(why)"
 names "but work that has grown needs none" commit commit=20
+names "nor does a shortage of processors" cpu run_delay=12 statements=6 commit=4
+rm "$facts/fault.debug.jsonl"
+names "no samples at all" nothing lock_wait=80
 quiet
 samples pool 0 20 '' '{"type":"about:blank","status":503,"code":"overloaded"}'
 names "samples that are refusals" nothing pool_wait=11
