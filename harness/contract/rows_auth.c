@@ -15,7 +15,7 @@
 /* The body was not read: the connection ends. */
 #define REFUSED FROM_3, .body = TEXT(ORDER), .expect = {{401, "unauthorized"}}, .connection = CLOSES
 #define LINES(lines) .claims = "7.<<expiry>>", .head = POST(lines), REFUSED
-#define SIGNED(text_) .claims = text_, .head = POST(BEARER("<<signed>>")), REFUSED
+#define SIGNED(text_) .claims = (text_), .head = POST(BEARER("<<signed>>")), REFUSED
 #define GET_REFUSED                                                                                \
     FROM_3, .claims = "7.<<expiry>>", .expect = {{401, "unauthorized"}}, .connection = STAYS
 
