@@ -12,7 +12,7 @@ source "$(dirname "$0")/lib/scenario.sh"
 source "$ROOT/harness/lib/faults.sh"
 # shellcheck source=harness/lib/telemetry.sh
 source "$ROOT/harness/lib/telemetry.sh"
-scenario_begin blind-spot "Five faults in an order drawn by SEED; each is to be named from the target's telemetry alone." 75 110 "$@"
+scenario_begin blind-spot "Five faults in an order drawn by SEED; each is to be named from the target's telemetry alone." 75 150 "$@"
 
 window() { # NAME: a window of load; what the target says of itself meanwhile goes to $facts
     telemetry_watch "$facts" "$1" "$seconds"
