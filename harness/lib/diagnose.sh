@@ -2,10 +2,10 @@
 # diagnose: names the bottleneck from what a server says of itself, and from nothing else.
 #
 #   diagnose.sh DIRECTORY     (telemetry.sh fills it; blind-spot.sh compares)
-#     baseline.0.prom baseline.1.prom   /metrics at both ends of a window without a fault
-#     fault.0.prom fault.1.prom         at both ends of the window in question
-#     fault.debug.jsonl                 /debug/locks and /debug/pool, a reply a line, during it
-#     server.log                        the server's log
+#     baseline.0.prom .1.prom ...   /metrics at the ends of a window without a fault, and within it
+#     fault.0.prom .1.prom ...      likewise of the window in question
+#     fault.debug.jsonl             /debug/locks and /debug/pool, a reply a line, during it
+#     server.log                    the server's log
 #
 # It prints a table of the order's stages, what is missing, and last "named: WHAT, because WHY". WHAT
 # is cpu, a stage (validation, statements, commit, reply, other), lock, pool, or nothing.
@@ -15,6 +15,9 @@
 # Which stage that is no wait has grown most? If none has: does a session that is not the server's
 # hold what ours wait for (lock)? Or do they wait for a connection or a worker while all are lent
 # out (pool)? What is too little to explain the growth, or could be noise, is not named.
+#
+# A machine that stalls for a moment spoils a mean. So the baseline is a part of its window, the one
+# in the middle when they are sorted by how long an order took; the other window counts whole.
 set -euo pipefail
 
 dir=$1
@@ -26,7 +29,7 @@ DELAY_MS=1      # the run delay,
 DELAY_SHARE=0.5 # by this share of what any stage's work has grown by: else that is not why;
 WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it. A small
                 # pool slows none: with it, no stage's work has grown by that much
-ORDERS_MIN=50   # answered in a window, else it says nothing
+ORDERS_MIN=30   # answered in a part or window, else it says nothing
 SAMPLES_MIN=5   # of /debug, likewise
 LOCK_SEEN=0.5   # share of the samples with a foreign root
 POOL_SEEN=0.2   # share of the samples with all of a pool lent out
@@ -41,9 +44,23 @@ share() {
 foreign=$(share chains 'any(.chains[]; .root.ours == false and .waiting > 0)')
 lent=$(share pools 'any(.pools[]; .in_use >= .size)')
 
-snapshots=("$dir"/{baseline,fault}.{0,1}.prom)
+# middle FILE...: the number of the snapshot that ends the middle part; empty if no order was answered.
+middle() {
+    awk '
+        FNR == 1 { n++ }
+        /^flashdeal_http_request_duration_seconds_(sum|count)[{]/ && /method="POST"/ && /path="\/orders"/ {
+            if (/_count[{]/) count[n] = $NF; else sum[n] = $NF
+        }
+        END {
+            for (i = 2; i <= n; i++) {
+                orders = count[i] - count[i - 1]
+                if (orders > 0) printf "%.9f %d\n", (sum[i] - sum[i - 1]) / orders, i - 1
+            }
+        }' "$@" | sort -g | awk '{ part[NR] = $2 } END { print part[int((NR + 1) / 2)] }'
+}
+
 # Without /metrics the log is all there is. It would help if its lines carried stages.
-if [[ -z $(cat "${snapshots[@]}" 2>/dev/null) ]]; then
+if [[ -z $(cat "$dir"/*.prom 2>/dev/null) ]]; then
     lines=0 staged=0
     if [[ -r $dir/server.log ]]; then
         lines=$(grep -c '' "$dir/server.log" || :)
@@ -54,9 +71,12 @@ if [[ -z $(cat "${snapshots[@]}" 2>/dev/null) ]]; then
     exit 0
 fi
 
-for file in "${snapshots[@]}"; do
+for file in "$dir"/{baseline,fault}.{0,1}.prom "$dir"/*.prom; do
     [[ -s $file ]] || { echo "named: nothing, because a snapshot is missing: ${file##*/}"; exit 0; }
 done
+baseline=("$dir"/baseline.*.prom) fault=("$dir"/fault.*.prom)
+part=$(middle "${baseline[@]}")
+snapshots=("${baseline[${part:-1} - 1]}" "${baseline[${part:-1}]}" "${fault[0]}" "${fault[-1]}")
 
 awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_ms=$DELAY_MS \
     -v delay_share=$DELAY_SHARE -v work_x=$WORK_X -v orders_min=$ORDERS_MIN \

@@ -2,9 +2,10 @@
 # telemetry: what a target says of itself, kept for diagnose.sh. Sourced, after target.sh.
 #
 #   telemetry_watch DIRECTORY NAME SECONDS    in the background (TELEMETRY_PID), for as long as a window
-#                                             of load_open of so many seconds: NAME.0.prom and
-#                                             NAME.1.prom; between them samples of /debug, a
-#                                             reply a line: NAME.debug.jsonl
+#                                             of load_open of so many seconds: /metrics at its
+#                                             beginning and after each quarter, NAME.0.prom to
+#                                             NAME.4.prom; meanwhile samples of /debug, a reply
+#                                             a line: NAME.debug.jsonl
 #   telemetry_end                             waits for it
 #   telemetry_diagnose DIRECTORY              diagnose.sh's table; NAMED is what it named. It is told
 #                                             nothing else: its environment is empty
@@ -12,6 +13,7 @@
 # A target without an admin listener is asked nothing and leaves no file.
 
 TELEMETRY_SAMPLES_S=10 # of each kind, per second
+TELEMETRY_SLICES=4
 TELEMETRY_EDGE_S=0.2 # inside the window, so that all that is seen is load
 TELEMETRY_PATIENCE_S=2
 TELEMETRY_PID='' NAMED=''
@@ -29,9 +31,11 @@ _telemetry_samples() {
     done | curl -q -s -K - --rate "$((2 * TELEMETRY_SAMPLES_S))/s" --max-time $TELEMETRY_PATIENCE_S -w '\n' >"$1/$2.debug.jsonl" 2>/dev/null &
     sampler=$!
     postgres_keep "$sampler"
-    sleep "$(calc "$3 - 2 * $TELEMETRY_EDGE_S")"
+    for ((i = 1; i <= TELEMETRY_SLICES; i++)); do
+        sleep "$(calc "($3 - 2 * $TELEMETRY_EDGE_S) / $TELEMETRY_SLICES")"
+        _telemetry_get /metrics >"$1/$2.$i.prom"
+    done
     kill "$sampler" 2>/dev/null || :
-    _telemetry_get /metrics >"$1/$2.1.prom"
 }
 
 telemetry_watch() {

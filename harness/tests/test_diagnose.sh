@@ -61,6 +61,20 @@ window() {
     done
 }
 
+# goes_on NAME STAGE=MS...: and then one more snapshot, after 500 more orders.
+goes_on() {
+    local last=("$facts/$1".*.prom)
+    window next "${@:2}"
+    awk '{ key = $0; sub(/ [^ ]*$/, "", key) }
+        FNR == 1 { n++ }
+        n == 1 { old[key] = $NF }
+        n == 2 { new[key] = $NF }
+        n == 3 && /^#/ { print }
+        n == 3 && !/^#/ { printf "%s %.9f\n", key, $NF + new[key] - old[key] }' \
+        "$facts"/next.{0,1}.prom "${last[-1]}" >"$facts/$1.${#last[@]}.prom"
+    rm "$facts"/next.*
+}
+
 # samples FILE SEEN ALL YES NO: of ALL replies SEEN are YES.
 samples() {
     local i
@@ -168,6 +182,28 @@ window baseline run_delay=7 statements=4 commit=2.3 lock_wait=2.4
 names "a busy machine, and a slow commit all the same" commit run_delay=16 statements=6 commit=24 lock_wait=46
 names "a busy machine, and no fault" nothing run_delay=12 statements=6 commit=4 lock_wait=5
 
+# ------------------------------------------------------------------------- a stall for a moment
+quiet
+lent 14
+window baseline
+goes_on baseline pool_wait=400 lock_wait=90 statements=40 commit=30 run_delay=20
+goes_on baseline
+goes_on baseline
+names "a stall in a part of the baseline" pool pool_wait=3 statements=0.4
+is "is left out of it" 0.010 "$(diagnosis | awk '$1 == "pool_wait" { print $2 }')"
+goes_on fault pool_wait=1
+is "the other window counts whole" 2.000 "$(diagnosis | awk '$1 == "pool_wait" { print $3 }')"
+quiet
+lent 14
+window baseline pool_wait=3
+goes_on baseline
+goes_on baseline pool_wait=3
+names "nor is it the best part of three" nothing pool_wait=3
+window baseline
+window fault commit=20
+ORDERS=0 goes_on baseline
+is "a part without orders is none" commit "$(named)"
+
 # --------------------------------------------------------------------------- parts are missing
 why() { diagnosis | sed -n 's/^named: //p'; }
 quiet
@@ -196,8 +232,8 @@ mv "$facts/fault.1.prom" "$facts/fault.0.prom"
 mv "$facts/later" "$facts/fault.1.prom"
 is "counters fell" "nothing, because the server was restarted within a window" "$(why | sed 's/: .*//')"
 quiet
-ORDERS=49 names "too few orders" nothing commit=20
-ORDERS=50 names "just enough orders" commit commit=20
+ORDERS=29 names "too few orders" nothing commit=20
+ORDERS=30 names "just enough orders" commit commit=20
 quiet
 samples locks 0 0
 names "no samples of locks: not the pool either" nothing pool_wait=11
