@@ -4,7 +4,7 @@
 #   diagnose.sh DIRECTORY     (telemetry.sh fills it; blind-spot.sh compares)
 #     baseline.0.prom .1.prom ...   /metrics at the ends of a window without a fault, and within it
 #     fault.0.prom .1.prom ...      likewise of the window in question
-#     fault.debug.jsonl             /debug/locks and /debug/pool, a reply a line, during it
+#     baseline.debug.jsonl fault.debug.jsonl   replies of /debug/locks and /debug/pool during them
 #     server.log                    the server's log
 #
 # It prints a table of the order's stages, what is missing, and last "named: WHAT, because WHY". WHAT
@@ -24,7 +24,8 @@ dir=$1
 X=3             # grown: by at least this factor,
 SHARE=0.25      # by this share of what the request has grown by (waits left out that others explain),
 STAGE_MS=1      # and by so much for each order: a stage's work,
-WAIT_MS=0.3     # a wait, which needs a second witness as well,
+WAIT_MS=0.1     # the waits in line, for which less will do, since lent-out pools are a witness too,
+WAIT_X=2        # and which may grow by less,
 DELAY_MS=1      # the run delay,
 DELAY_SHARE=0.5 # by this share of what any stage's work has grown by: else that is not why;
 WORK_X=1.5      # and all work together by this factor, because a shortage slows all of it. A small
@@ -32,17 +33,19 @@ WORK_X=1.5      # and all work together by this factor, because a shortage slows
 ORDERS_MIN=30   # answered in a part or window, else it says nothing
 SAMPLES_MIN=5   # of /debug, likewise
 LOCK_SEEN=0.5   # share of the samples with a foreign root
-POOL_SEEN=0.2   # share of the samples with all of a pool lent out
+POOL_SEEN=0.2   # share of the samples with all of a pool lent out,
+LENT_X=2        # at least so many times what it was without the fault
 
-# share KEY CONDITION: of the replies with that key, in which the condition holds. What is no such
-# reply, a refusal or half of one, is left out.
+# share FILE KEY CONDITION: of the replies with that key, in which the condition holds. What is no
+# such reply, a refusal or half of one, is left out.
 share() {
-    { jq -R "fromjson? | select(.$1) | if $2 then 1 else 0 end" "$dir/fault.debug.jsonl" 2>/dev/null || :; } |
+    { jq -R "fromjson? | select(.$2) | if $3 then 1 else 0 end" "$dir/$1.debug.jsonl" 2>/dev/null || :; } |
         awk -v min=$SAMPLES_MIN '{ seen += $1 } END { print NR < min ? "unknown" : seen / NR }'
 }
 
-foreign=$(share chains 'any(.chains[]; .root.ours == false and .waiting > 0)')
-lent=$(share pools 'any(.pools[]; .in_use >= .size)')
+foreign=$(share fault chains 'any(.chains[]; .root.ours == false and .waiting > 0)')
+lent=$(share fault pools 'any(.pools[]; .in_use >= .size)')
+lent_before=$(share baseline pools 'any(.pools[]; .in_use >= .size)')
 
 # middle FILE...: the number of the snapshot that ends the middle part; empty if no order was answered.
 middle() {
@@ -80,7 +83,8 @@ snapshots=("${baseline[${part:-1} - 1]}" "${baseline[${part:-1}]}" "${fault[0]}"
 
 awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_ms=$DELAY_MS \
     -v delay_share=$DELAY_SHARE -v work_x=$WORK_X -v orders_min=$ORDERS_MIN \
-    -v lock_seen=$LOCK_SEEN -v pool_seen=$POOL_SEEN -v foreign="$foreign" -v lent="$lent" '
+    -v lock_seen=$LOCK_SEEN -v pool_seen=$POOL_SEEN -v foreign="$foreign" -v lent="$lent" \
+    -v wait_x=$WAIT_X -v lent_x=$LENT_X -v lent_before="${lent_before/unknown/0}" '
     FNR == 1 { snapshot++ }
     /^flashdeal_http_(request|stage)_duration_seconds_(sum|count)[{]/ {
         if (!/method="POST"/ || !/path="\/orders"/) next
@@ -124,8 +128,8 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         printf "  %-22s %10.3f %10.3f %9s\n", what, before[what], after[what],
             (before[what] > 0 ? sprintf("%.1f", after[what] / before[what]) : "-")
     }
-    function has_grown(what, floor) {
-        return growth[what] >= floor && after[what] >= x * before[what]
+    function has_grown(what, floor, factor) {
+        return growth[what] >= floor && after[what] >= factor * before[what]
     }
 
     END {
@@ -140,7 +144,7 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         for (i = 1; i <= n; i++) if (names[i] != "queue_wait" || after["queue_wait"] > 0) row(names[i])
         printf "  %-22s %10d %10d\n", "orders answered", orders[1], orders[2]
         printf "  %-22s %10d %10d   lock_wait, statements, commit: for each of these\n", "and not refused", decided[1], decided[2]
-        printf "  a foreign session blocks ours: in %s of the samples; all of a pool is lent out: in %s\n", foreign, lent
+        printf "  a foreign session blocks ours: in %s of the samples; all of a pool is lent out: in %s (%s)\n", foreign, lent, lent_before
 
         if (missing != "") named("nothing", "these series are missing:" missing)
         if (reset != "") named("nothing", "the server was restarted within a window: " reset " fell")
@@ -164,17 +168,17 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         if (work[2] >= work_x * work[1]) longer = 1
         for (i = 1; i <= m; i++) {
             s = stages[i]
-            if (has_grown(s, stage_ms) && excess[s] >= share * apart && (most == "" || excess[s] > excess[most])) most = s
+            if (has_grown(s, stage_ms, x) && excess[s] >= share * apart && (most == "" || excess[s] > excess[most])) most = s
         }
         # A foreign holder is no slower for want of a processor, so that does not explain its wait.
-        if (has_grown("run_delay", delay_ms) && excess["run_delay"] >= delay_share * top &&
+        if (has_grown("run_delay", delay_ms, x) && excess["run_delay"] >= delay_share * top &&
             excess["run_delay"] >= share * apart && excess["run_delay"] >= held && work[2] >= work_x * work[1])
             named("cpu", "each order waited " ms(growth["run_delay"]) " longer for a processor")
         if (most != "") named(most, "it is no wait, and takes " ms(growth[most]) " longer")
         if (foreign == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/locks")
         if (foreign >= lock_seen) named("lock", "a session that is not the server\047s holds a lock that its sessions wait for")
         if (lent == "unknown") named("nothing", "no stage but the waits has grown, and there are too few samples of /debug/pool")
-        if (lent >= pool_seen && has_grown("in_line", wait_ms) && in_line >= share * growth["request"] && !longer)
+        if (lent >= pool_seen && lent >= lent_x * lent_before && has_grown("in_line", wait_ms, wait_x) && in_line >= share * growth["request"] && !longer)
             named("pool", "orders wait " ms(in_line) " longer in line while every connection is lent out, and no work takes longer")
         named("nothing", "nothing has grown enough to be told from noise")
     }' "${snapshots[@]}"

@@ -85,11 +85,13 @@ samples() {
 }
 root() { printf '{"waiting":3,"chains":[{"waiting":3,"root":{"pid":7,"ours":%s,"state":"idle in transaction"},"waiters":[]}]}' "$1"; }
 foreign() { samples locks "$1" "${2:-20}" "$(root false)" '{"waiting":0,"chains":[]}'; }
-lent() { # SEEN ALL
+lent() { # SEEN ALL; lent_before: likewise in the baseline
     local reads='{"name":"reads","size":4,"in_use":0,"waiters":0}'
     samples pool "$1" "${2:-20}" "{\"pools\":[$reads,{\"name\":\"orders\",\"size\":1,\"in_use\":1,\"waiters\":2}]}" \
         "{\"pools\":[$reads,{\"name\":\"orders\",\"size\":64,\"in_use\":5,\"waiters\":0}]}"
 }
+
+lent_before() { samples unused "$@" '{"pools":[{"size":1,"in_use":1}]}' '{"pools":[{"size":1,"in_use":0}]}' && mv "$facts/unused" "$facts/baseline.debug.jsonl"; }
 
 diagnosis() { env -i PATH="$PATH" bash "$ROOT/harness/lib/diagnose.sh" "$facts"; }
 named() { diagnosis | sed -n 's/^named: \([a-z]*\), because .*/\1/p'; }
@@ -156,6 +158,17 @@ names "the workers are too few" pool queue_wait=11 statements=0.3 commit=0.5
 lent 3
 names "lent out in too few samples" nothing pool_wait=11
 lent 14
+lent_before 7 20
+names "lent out twice as often" pool pool_wait=11
+lent_before 8 20
+names "lent out less than twice as often" nothing pool_wait=11
+lent_before 0 20
+names "a short wait, but ten times as long" pool pool_wait=0.15
+names "a wait of nothing" nothing pool_wait=0.09
+window baseline queue_wait=1
+names "twice the wait in line" pool queue_wait=2.1
+names "less than twice the wait in line" nothing queue_wait=1.9
+window baseline
 names "the pool is lent out, and nobody waits longer" nothing statements=0.9
 names "the line is a small part of it" nothing pool_wait=5 lock_wait=30
 names "work is what fills the pool" statements pool_wait=200 statements=20
