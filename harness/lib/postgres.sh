@@ -238,15 +238,28 @@ postgres_thaw() {
     kill -CONT "$PG_POSTMASTER"
 }
 
-# A process with its start time, which makes sure that the keeper ends no other one.
+# A process with its start time, which makes sure that no other one is ended. Without a cluster (only
+# URLs are looked at) there is no keeper: then the end of the script ends it.
 postgres_keep() {
-    local pid line fields
+    local pid start
     for pid in "$@"; do
-        read -r line <"/proc/$pid/stat" || continue
-        read -ra fields <<<"${line##*) }"
-        printf '%s %s\n' "$pid" "${fields[19]}" >>"$PG_DIR/pids"
+        start=$(_postgres_start_time "$pid") || continue
+        if [[ -n $PG_DIR ]]; then
+            printf '%s %s\n' "$pid" "$start" >>"$PG_DIR/pids"
+        else
+            on_exit _postgres_end "$pid" "$start"
+        fi
     done
 }
+
+_postgres_start_time() {
+    local line fields
+    read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    read -ra fields <<<"${line##*) }"
+    printf '%s' "${fields[19]}"
+}
+
+_postgres_end() { [[ $(_postgres_start_time "$1") != "$2" ]] || kill "$1"; }
 
 # There is one way to tidy up, the keeper's: for an owner that does not exist it does it at once. The
 # one that watches sees the directory go and ends. Harmless when there is nothing to stop.

@@ -291,6 +291,19 @@ timeout 20 bash -c "bash '$base/child.sh' 2>/dev/null | cat >/dev/null" || :
 if ((SECONDS - began < 15)); then ok "the keeper holds no pipe open"; else not_ok "the keeper holds no pipe open" "the reader waited"; fi
 gone "nothing is left after that"
 
+# ------------------------------------------------------------------------------- without a cluster
+
+kept=$(bash -c "
+    set -euo pipefail
+    source '$LIB/common.sh'
+    source '$LIB/postgres.sh'
+    sleep 300 >/dev/null &
+    postgres_keep \$!
+    echo \$!" 2>&1)
+if within 5 bash -c "! kill -0 $kept"; then ok "what is kept without a cluster ends with the script"; else
+    not_ok "what is kept without a cluster ends with the script" "process $kept lives" && kill "$kept"
+fi
+
 # ------------------------------------------------------------------------------- as a normal user
 
 if ((EUID == 0)) && user=$(id -un 65534 2>/dev/null); then
