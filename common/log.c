@@ -1,11 +1,5 @@
-/* log: builds a line on the stack and writes it with one write(2).
- *
- * Lines of several threads do not mix: a write of up to PIPE_BUF (4096) bytes to a pipe is atomic,
- * and so is one to a file in append mode. What is not written (a full disk, a closed pipe, a reader
- * that does not read) is lost; the server does not stop for its log. So it asks first whether there
- * is room, which holds for a pipe until the write if nobody else writes to it; how many lines a
- * slow reader has lost is said in "log_lost" when there is room again. errno is left as it was, so
- * that a fault can be logged before it is acted upon.
+/* log: builds a line on the stack; log_writer takes it to standard error. errno is left as it was,
+ * so that a fault can be logged before it is acted upon.
  *
  * Cutting: while a field is written, the room that the later fields need at least (all of a number,
  * the quotes of a text) is kept back, so one long text costs the others nothing but their own cut.
@@ -13,21 +7,19 @@
  * less the closing "}\n".
  *
  * Beyond what JSON asks for, DEL, the C1 controls and U+2028/9 are escaped too: terminals obey an
- * 8-bit CSI, and some viewers break lines there. It does not rotate, buffer or sample. */
+ * 8-bit CSI, and some viewers break lines there. It does not rotate or sample. */
 #include "common/log.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log_writer.h"
 #include "common/utf8.h"
 
 static const char LINE_END[] = "}\n";
@@ -40,8 +32,7 @@ enum {
     QUOTES_LENGTH = 2, /* an empty text */
     NULL_LENGTH = 4,
     NS_PER_US = 1000,
-    NOTICE_SIZE = 128, /* the line about lost lines */
-    MS_DECIMALS = 3,   /* milliseconds are written to the microsecond */
+    MS_DECIMALS = 3, /* milliseconds are written to the microsecond */
 };
 
 struct line {
@@ -49,11 +40,6 @@ struct line {
     size_t used;
     size_t limit; /* nothing may be written from here on */
 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* Guarded by lock, which is held across poll and write, so that the one still tells of the other:
- */
-static long long lost_lines; /* since the last one that was written */
 
 static _Atomic int minimum_level = LOG_INFO;
 
@@ -254,47 +240,6 @@ static void append_fields(struct line *line, const struct log_field *fields, siz
     }
 }
 
-/* Whether a line could be written without waiting for whoever reads the log. */
-static bool is_writable(void)
-{
-    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) != 0;
-}
-
-static void write_bytes(const char *bytes, size_t length)
-{
-    ssize_t written = 0;
-    do {
-        written = write(STDERR_FILENO, bytes, length);
-    } while (written < 0 && errno == EINTR);
-}
-
-/* Says how many lines were lost, once there is room again. */
-static void write_lost_locked(const char *now)
-{
-    char notice[NOTICE_SIZE];
-    int length = snprintf(notice, sizeof notice,
-                          "{\"time\":\"%s\",\"level\":\"warn\",\"event\":\"log_lost\","
-                          "\"lines\":%lld}\n",
-                          now, lost_lines);
-    write_bytes(notice, (size_t)length);
-    lost_lines = 0;
-}
-
-static void write_line(const struct line *line, const char *now)
-{
-    pthread_mutex_lock(&lock);
-    if (lost_lines > 0 && is_writable()) {
-        write_lost_locked(now);
-    }
-    if (lost_lines == 0 && is_writable()) {
-        write_bytes(line->bytes, line->used);
-    } else {
-        lost_lines++;
-    }
-    pthread_mutex_unlock(&lock);
-}
-
 void log_fields(enum log_level level, const char *event, const struct log_field *fields,
                 size_t count)
 {
@@ -317,8 +262,14 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     append_fields(&line, fields, count);
     memcpy(line.bytes + line.used, LINE_END, sizeof(LINE_END) - 1);
     line.used += sizeof(LINE_END) - 1;
-    write_line(&line, now);
+    log_writer_put(line.bytes, line.used, level >= LOG_WARN, now);
     errno = saved_errno;
+}
+
+void log_start(enum log_level level)
+{
+    log_set_level(level);
+    log_writer_gather();
 }
 
 void log_set_level(enum log_level level)

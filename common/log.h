@@ -4,15 +4,19 @@
  *     {"time":"2026-01-31T23:59:59.123Z","level":"info","event":"listening","bind":...}
  *
  * Every value is escaped, so that no field can break the line or forge another; invalid UTF-8 is
- * replaced by U+FFFD. A line is written with one write(2) and is at most LOG_LINE_MAX bytes: texts
- * are cut before it would be longer, the line stays valid JSON. */
+ * replaced by U+FFFD. A line is at most LOG_LINE_MAX bytes: texts are cut before it would be
+ * longer, the line stays valid JSON. It is written at once, or after log_start within
+ * LOG_GATHER_MS. */
 #ifndef FLASHDEAL_LOG_H
 #define FLASHDEAL_LOG_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOG_LINE_MAX = 4096 };
+enum {
+    LOG_LINE_MAX = 4096,
+    LOG_GATHER_MS = 50, /* the last so many milliseconds of a file are lost with a killed process */
+};
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
@@ -65,6 +69,12 @@ struct log_field {
  * "log_lost" says how many later. Hold no mutex across it. */
 void log_fields(enum log_level level, const char *event, const struct log_field *fields,
                 size_t count);
+
+/* Sets the level and, where standard error is a file, lets lines below LOG_WARN be gathered for up
+ * to LOG_GATHER_MS, since a write for each request costs it more than all else of its line. Call it
+ * at most once, before other threads log. exit(3) writes what is left, and so does a line from
+ * LOG_WARN on; from then on standard error stays the file it is. */
+void log_start(enum log_level level);
 
 /* Lines below level are dropped. Default LOG_INFO. Safe from any thread. */
 void log_set_level(enum log_level level);

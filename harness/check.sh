@@ -24,6 +24,7 @@ BUILD_S=600    # one build of everything
 UNIT_S=420     # all unit tests in one mode
 HARNESS_S=1800 # all of the harness's own tests
 CONTRACT_S=300 # one phase in one mode
+CONTRACT_PORT=14000 # phase N takes 100 from here + 100 N, so that suites side by side do not meet
 LINT_S=300
 SCENARIOS_S=2400
 MEASURING='test_(loadgen|server_cost|front_door|log_cost|prometheus)' # scripts that want the machine to themselves
@@ -233,6 +234,7 @@ contract_launch() {
     mapfile -t prefix < <(without_aslr "$mode")
     for n in "$@"; do
         launch "contract phase $n $mode" "$CONTRACT_S" counts \
+            env CONTRACT_PORTS="$((CONTRACT_PORT + 100 * n))-$((CONTRACT_PORT + 100 * n + 99))" \
             "${prefix[@]}" bash "$ROOT/harness/contract/run.sh" "$n" "$mode"
     done
 }

@@ -198,7 +198,7 @@ int main(void)
     }
     config_log(); /* whatever the level */
     log_limits();
-    log_set_level(log_level_of(config_text("LOG_LEVEL")));
+    log_start(log_level_of(config_text("LOG_LEVEL")));
     const struct pg_options database = {
         .conninfo = config_text("DATABASE_URL"),
         .application = "phase3",

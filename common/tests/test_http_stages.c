@@ -22,6 +22,7 @@ enum {
     SLEEP_MS = 5,
     OTHER_MAX_PERCENT = 5,
     OF_TEN = 9, /* requests must keep within it */
+    ROUNDS = 5,
 };
 
 static struct dbpool *pool;
@@ -147,12 +148,12 @@ static bool is_within(const struct observed *note)
     return note->result.other_ns * 100 <= note->result.total_ns * OTHER_MAX_PERCENT;
 }
 
-START_TEST(test_time_in_no_stage_is_small)
+/* How many of the kind's requests have at most OTHER_MAX_PERCENT of their time in no stage. */
+static int ask_round(const struct kind *kind)
 {
-    const struct kind *kind = &kinds[_i];
     int64_t total_ns = 0, other_ns = 0;
     int within = 0;
-    test_subject = kind->request;
+    observed_reset();
     for (int i = 0; i < kind->count; i++) {
         ask(kind->request);
         ck_assert_int_gt(reply.status, 0);
@@ -164,7 +165,18 @@ START_TEST(test_time_in_no_stage_is_small)
     printf("%.*s: %.1f us, of them %.2f %% in no stage; %d of %d within %d %%\n",
            (int)strcspn(kind->request, "\r"), kind->request, (double)total_ns / 1000 / kind->count,
            100.0 * (double)other_ns / (double)total_ns, within, kind->count, OTHER_MAX_PERCENT);
-    ck_assert_int_ge(within * 10, kind->count * OF_TEN);
+    return within;
+}
+
+/* A processor that is taken away between two stages is no time that the code forgot to book: what
+ * is forgotten is so in every round. */
+START_TEST(test_time_in_no_stage_is_small)
+{
+    const struct kind *kind = &kinds[_i];
+    test_subject = kind->request;
+    for (int round = 1; ask_round(kind) * 10 < kind->count * OF_TEN; round++) {
+        ck_assert_int_lt(round, ROUNDS);
+    }
 }
 END_TEST
 

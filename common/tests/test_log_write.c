@@ -1,10 +1,15 @@
-/* Tests of how common/log writes: a line is one write, and threads at once do not mix theirs. */
+/* Tests of how common/log writes: a line is one write, or gathered with others for a file, and
+ * threads at once do not mix theirs. */
 #include "common/log.h"
 
 #include <cjson/cJSON.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/tests/harness.h"
 
 enum { LONG_TEXT = 10 * 1024, THREADS = 8, LINES_EACH = 200 };
@@ -148,11 +153,130 @@ START_TEST(test_log_goes_on_when_nobody_reads_and_tells_what_was_lost)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------- gathered lines */
+
+/* The lines in text, which must all be whole. */
+static int count_lines(const char *text)
+{
+    int lines = 0;
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        ck_assert_int_eq(text[0], '{');
+        ck_assert_int_eq(end[-1], '}');
+        lines++;
+    }
+    ck_assert_int_eq(*text, '\0');
+    return lines;
+}
+
+/* Size of the file that standard error is. */
+static off_t size_of_log(void)
+{
+    struct stat log;
+    return fstat(STDERR_FILENO, &log) == 0 ? log.st_size : -1;
+}
+
+/* Waits until the log is longer than size, at most a second. */
+static bool grows_beyond(off_t size)
+{
+    int64_t deadline_ns = clock_deadline_ns(1000);
+    while (size_of_log() <= size && clock_left_ms(deadline_ns) > 0) {
+        clock_sleep_until(clock_deadline_ns(2));
+    }
+    return size_of_log() > size;
+}
+
+/* Each test is a process of its own, so that log_start can be tried more than once. */
+START_TEST(test_log_gathers_lines_and_writes_them_soon)
+{
+    struct test_capture capture;
+    test_capture_start(&capture);
+    log_start(LOG_INFO);
+    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
+    off_t at_once = size_of_log();
+    bool is_written = grows_beyond(0);
+    off_t before = size_of_log();
+    log_event(LOG_INFO, "second", LOG_NUMBER("number", 2));
+    bool is_second_written = grows_beyond(before);
+    char *text = test_capture_stop(&capture);
+    ck_assert_int_eq(at_once, 0);
+    ck_assert(is_written);
+    ck_assert(is_second_written);
+    ck_assert_int_eq(count_lines(text), 2);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_log_writes_a_warning_at_once_behind_what_was_gathered)
+{
+    struct test_capture capture;
+    test_capture_start(&capture);
+    log_start(LOG_INFO);
+    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
+    log_event(LOG_WARN, "second", LOG_NUMBER("number", 2));
+    char *text = test_capture_stop(&capture);
+    ck_assert_int_eq(count_lines(text), 2);
+    const char *second = strstr(text, "second");
+    ck_assert_ptr_nonnull(second);
+    ck_assert_ptr_nonnull(strstr(text, "first"));
+    ck_assert(strstr(text, "first") < second);
+    free(text);
+}
+END_TEST
+
+/* More than the buffer holds, and what is left at the exit of the process. */
+START_TEST(test_log_loses_no_gathered_line_by_an_exit)
+{
+    enum { WRITTEN = 1000 };
+    struct test_capture capture;
+    test_capture_start(&capture);
+    pid_t child = fork();
+    if (child == 0) {
+        char text[300];
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        log_start(LOG_INFO);
+        for (int i = 0; i < WRITTEN; i++) {
+            log_event(LOG_INFO, "line", LOG_TEXT("text", text));
+        }
+        exit(EXIT_SUCCESS);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    char *text = test_capture_stop(&capture);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(count_lines(text), WRITTEN);
+    free(text);
+}
+END_TEST
+
+/* A pipe has a reader who may wait for the line. */
+START_TEST(test_log_gathers_nothing_for_a_pipe)
+{
+    int ends[2];
+    long lost = 0;
+    ck_assert_int_eq(pipe(ends), 0);
+    int standard_error = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    log_start(LOG_INFO);
+    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
+    int lines = read_lines(ends[0], &lost);
+    dup2(standard_error, STDERR_FILENO);
+    close(standard_error);
+    close(ends[0]);
+    close(ends[1]);
+    ck_assert_int_eq(lines, 1);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_log_goes_on_when_nobody_reads_and_tells_what_was_lost);
+    tcase_add_test(tc, test_log_gathers_lines_and_writes_them_soon);
+    tcase_add_test(tc, test_log_gathers_nothing_for_a_pipe);
     tcase_add_test(tc, test_log_line_is_one_write);
+    tcase_add_test(tc, test_log_loses_no_gathered_line_by_an_exit);
     tcase_add_test(tc, test_log_threads_at_once_write_whole_lines_in_their_order);
+    tcase_add_test(tc, test_log_writes_a_warning_at_once_behind_what_was_gathered);
 }
 
 int main(void)

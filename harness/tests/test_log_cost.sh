@@ -28,6 +28,7 @@ PAIRS=5
 WARM_S=1
 PAIR_S=(3 6) # of one window; the second when the first says no
 RATIO_MAX=1.05
+GATHER_S=0.2        # the server writes its lines within LOG_GATHER_MS
 FEWEST_ORDERS=500   # confirmed by each in a window, else it proves nothing
 USERS_EACH=10000000 # the second server's are numbered from here on
 AUTH_SECRET=''
@@ -80,6 +81,7 @@ measure() {
     cpu=("$(cpu_ns 0)" "$(cpu_ns 1)") lines=("$(lines 0)" "$(lines 1)") sample=$(machine_sample) || : # a process ended while it was looked at
     load "$1"
     sample=$(machine_foreign "$sample" "$(machine_sample || :)")
+    sleep "$GATHER_S"
     for i in 0 1; do
         count=$(orders "$i")
         ((count >= FEWEST_ORDERS)) || die "server $i confirmed only $count orders in $1 s"
