@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -185,69 +186,94 @@ static bool grows_beyond(off_t size)
     return size_of_log() > size;
 }
 
-/* Each test is a process of its own, so that log_start can be tried more than once. */
-START_TEST(test_log_gathers_lines_and_writes_them_soon)
+extern char **environ; /* POSIX has it in no header */
+
+/* Runs this program anew to do the task, since log_start is called once in a process; its exit
+ * status must be 0. */
+static void run_task(char *task)
+{
+    pid_t child = 0;
+    int status = -1;
+    char *const arguments[] = {(char[]){"test_log_write"}, task, NULL};
+    if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environ) == 0) {
+        waitpid(child, &status, 0);
+    }
+    ck_assert_int_eq(status, 0);
+}
+
+/* What the task logs to a file; the caller frees. */
+static char *log_of(char *task)
 {
     struct test_capture capture;
     test_capture_start(&capture);
-    log_start(LOG_INFO);
-    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
-    off_t at_once = size_of_log();
-    bool is_written = grows_beyond(0);
-    off_t before = size_of_log();
-    log_event(LOG_INFO, "second", LOG_NUMBER("number", 2));
-    bool is_second_written = grows_beyond(before);
-    char *text = test_capture_stop(&capture);
-    ck_assert_int_eq(at_once, 0);
-    ck_assert(is_written);
-    ck_assert(is_second_written);
+    run_task(task);
+    return test_capture_stop(&capture);
+}
+
+static void log_number(enum log_level level, int number)
+{
+    log_event(level, "line", LOG_NUMBER("number", number));
+}
+
+/* Not at once, but soon, and the second time as well; ends without exit's help. */
+static void log_and_wait(void)
+{
+    for (int i = 1; i <= 2; i++) {
+        off_t before = size_of_log();
+        log_number(LOG_INFO, i);
+        if (size_of_log() != before || !grows_beyond(before)) {
+            _exit(EXIT_FAILURE);
+        }
+    }
+    _exit(EXIT_SUCCESS);
+}
+
+START_TEST(test_log_gathers_lines_and_writes_them_soon)
+{
+    char *text = log_of((char[]){"wait"});
     ck_assert_int_eq(count_lines(text), 2);
     free(text);
 }
 END_TEST
+
+static void log_and_warn(void)
+{
+    log_number(LOG_INFO, 1);
+    log_number(LOG_WARN, 2);
+    _exit(EXIT_SUCCESS);
+}
 
 START_TEST(test_log_writes_a_warning_at_once_behind_what_was_gathered)
 {
-    struct test_capture capture;
-    test_capture_start(&capture);
-    log_start(LOG_INFO);
-    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
-    log_event(LOG_WARN, "second", LOG_NUMBER("number", 2));
-    char *text = test_capture_stop(&capture);
+    char *text = log_of((char[]){"warn"});
     ck_assert_int_eq(count_lines(text), 2);
-    const char *second = strstr(text, "second");
-    ck_assert_ptr_nonnull(second);
-    ck_assert_ptr_nonnull(strstr(text, "first"));
-    ck_assert(strstr(text, "first") < second);
+    ck_assert(strstr(text, "\"number\":1}") < strstr(text, "\"number\":2}"));
     free(text);
 }
 END_TEST
 
-/* More than the buffer holds, and what is left at the exit of the process. */
+enum { MANY = 2000 }; /* lines: more than the buffer holds */
+
+static void log_many(void)
+{
+    for (int i = 0; i < MANY; i++) {
+        log_number(LOG_INFO, i);
+    }
+}
+
 START_TEST(test_log_loses_no_gathered_line_by_an_exit)
 {
-    enum { WRITTEN = 1000 };
-    struct test_capture capture;
-    test_capture_start(&capture);
-    pid_t child = fork();
-    if (child == 0) {
-        char text[300];
-        memset(text, 'x', sizeof text - 1);
-        text[sizeof text - 1] = '\0';
-        log_start(LOG_INFO);
-        for (int i = 0; i < WRITTEN; i++) {
-            log_event(LOG_INFO, "line", LOG_TEXT("text", text));
-        }
-        exit(EXIT_SUCCESS);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    char *text = test_capture_stop(&capture);
-    ck_assert_int_eq(status, 0);
-    ck_assert_int_eq(count_lines(text), WRITTEN);
+    char *text = log_of((char[]){"many"});
+    ck_assert_int_eq(count_lines(text), MANY);
     free(text);
 }
 END_TEST
+
+static void log_one(void)
+{
+    log_number(LOG_INFO, 1);
+    _exit(EXIT_SUCCESS);
+}
 
 /* A pipe has a reader who may wait for the line. */
 START_TEST(test_log_gathers_nothing_for_a_pipe)
@@ -257,14 +283,12 @@ START_TEST(test_log_gathers_nothing_for_a_pipe)
     ck_assert_int_eq(pipe(ends), 0);
     int standard_error = dup(STDERR_FILENO);
     dup2(ends[1], STDERR_FILENO);
-    log_start(LOG_INFO);
-    log_event(LOG_INFO, "first", LOG_NUMBER("number", 1));
-    int lines = read_lines(ends[0], &lost);
+    run_task((char[]){"one"});
     dup2(standard_error, STDERR_FILENO);
     close(standard_error);
+    ck_assert_int_eq(read_lines(ends[0], &lost), 1);
     close(ends[0]);
     close(ends[1]);
-    ck_assert_int_eq(lines, 1);
 }
 END_TEST
 
@@ -279,7 +303,24 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_log_writes_a_warning_at_once_behind_what_was_gathered);
 }
 
-int main(void)
+static int do_task(const char *task)
 {
-    return test_main("log_write", add_tests);
+    static const struct {
+        const char *name;
+        void (*body)(void);
+    } tasks[] = {
+        {"wait", log_and_wait}, {"warn", log_and_warn}, {"many", log_many}, {"one", log_one}};
+    log_start(LOG_INFO);
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
+        if (strcmp(task, tasks[i].name) == 0) {
+            tasks[i].body();
+            return EXIT_SUCCESS;
+        }
+    }
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    return argc == 2 ? do_task(argv[1]) : test_main("log_write", add_tests);
 }
