@@ -2,7 +2,8 @@
  *
  * Every sum saturates: a deadline too far to express is CLOCK_NEVER, one in the past leaves 0 ms.
  * Milliseconds are rounded up, because a wait that ends early finds its deadline not yet passed and
- * spins. The wall clock is used for people only (clock_format_now): it may jump.
+ * spins. The wall clock may jump: it is for people (clock_format_now) and for points in time that
+ * outlive the process (clock_unix_us), never for a wait.
  * It does not know about time zones, leap seconds or sleeping. */
 #include "common/clock.h"
 
@@ -22,6 +23,11 @@ static int64_t read_ns(clockid_t id)
 int64_t clock_now_ns(void)
 {
     return read_ns(CLOCK_MONOTONIC);
+}
+
+int64_t clock_unix_us(void)
+{
+    return read_ns(CLOCK_REALTIME) / CLOCK_NS_PER_US;
 }
 
 int64_t clock_deadline_ns(int64_t timeout_ms)

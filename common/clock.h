@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#define CLOCK_NS_PER_US INT64_C(1000)
 #define CLOCK_NS_PER_MS INT64_C(1000000)
 #define CLOCK_NS_PER_S INT64_C(1000000000)
 
@@ -23,6 +24,10 @@ enum { CLOCK_RFC3339_SIZE = 25 };
 
 /* Nanoseconds since an arbitrary point; never goes back. */
 int64_t clock_now_ns(void);
+
+/* The wall clock: microseconds since 1970-01-01T00:00:00Z, as PostgreSQL keeps time. For points in
+ * time that outlive the process; it may jump, so never for a duration or a deadline. */
+int64_t clock_unix_us(void);
 
 /* The absolute deadline timeout_ms (>= 0) from now; saturates at CLOCK_NEVER. */
 int64_t clock_deadline_ns(int64_t timeout_ms);

@@ -145,6 +145,13 @@ void http_problem_retry(struct http_request *request, int status, const char *co
 /* The largest integer in a path, a query or a body: 2^53 - 1, exact in any JSON parser. */
 #define HTTP_INT_MAX INT64_C(9007199254740991)
 
+/* Reads a header field of the request, name without regard to case. ST_OK: *value is its text,
+ * without the blanks around it, maybe "", borrowed until the handler returns; it holds no control
+ * byte but tab, but maybe bytes above ASCII. ST_NOT_FOUND; ST_INVALID: it is there more than once;
+ * in both cases *value is NULL. To be called on the handler's thread. */
+MUST_USE enum status http_header(const struct http_request *request, const char *name,
+                                 const char **value);
+
 /* Reads the path parameter as an integer: ST_INVALID unless it is one decimal number without sign
  * or leading zero, from minimum to maximum. */
 MUST_USE enum status http_param_int(const struct http_request *request, int64_t minimum,

@@ -2,8 +2,8 @@
  *
  * http.c runs the server, http_serve.c leads a request through the checks: http_check.c judges its
  * framing and length, http_identity.c names it and its user, http_route.c finds its route and reads
- * its query. http_reply.c writes the reply, http_gone.c says whether somebody still waits for it,
- * http_listen.c sees to address and limits. */
+ * its query, http_header.c reads a field for a handler. http_reply.c writes the reply, http_gone.c
+ * says whether somebody still waits for it, http_listen.c sees to address and limits. */
 #ifndef FLASHDEAL_HTTP_CONN_H
 #define FLASHDEAL_HTTP_CONN_H
 
