@@ -22,6 +22,9 @@ enum status pg_status_of(const char *sqlstate)
         {"57P01", ST_RETRY},   /* admin_shutdown */
         {"57P02", ST_RETRY},   /* crash_shutdown */
         {"57P03", ST_RETRY},   /* cannot_connect_now */
+        {"57P05", ST_RETRY},   /* idle_session_timeout */
+        {"25006", ST_RETRY},   /* read_only_sql_transaction: the server has become a standby */
+        {"58", ST_RETRY},      /* system error: the server's disk or kernel, not the statement */
         {"53", ST_BUSY},       /* insufficient resources: too many connections, disk, memory */
         {"23", ST_CONSTRAINT}, /* integrity constraint violation */
         {"28", ST_SCHEMA},     /* invalid authorization: password, role, pg_hba.conf */
