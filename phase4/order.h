@@ -10,7 +10,7 @@ struct order {
     char id[UUID_TEXT_SIZE];
     int64_t sale_id, user_id; /* from 1 */
     int64_t quantity;         /* 1 to INT32_MAX units */
-    int64_t accepted_us;      /* when it was accepted, Unix time: what the sale's window is judged by */
+    int64_t accepted_us; /* when it was accepted, Unix time: what the sale's window is judged by */
 };
 
 /* What an order came to. Not a status: all but the last two are answers of a healthy system. */

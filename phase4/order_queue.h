@@ -19,13 +19,13 @@ struct order_queue_options {
 };
 
 struct order_queue_stats {
-    int64_t max;         /* orders in line at most */
-    int64_t length;      /* orders in line now */
-    int64_t unacked;     /* taken and not acknowledged */
-    int64_t age_ns;      /* how long the first in line has waited; 0: nobody is in line */
-    int64_t put, refused;/* since it was opened */
-    int64_t interval_ns; /* between two acknowledgements lately, while orders were in line; 0: not
-                            known yet. position x interval_ns is when an order is due */
+    int64_t max;          /* orders in line at most */
+    int64_t length;       /* orders in line now */
+    int64_t unacked;      /* taken and not acknowledged */
+    int64_t age_ns;       /* how long the first in line has waited; 0: nobody is in line */
+    int64_t put, refused; /* since it was opened */
+    int64_t interval_ns;  /* between two acknowledgements lately, while orders were in line; 0: not
+                             known yet. position x interval_ns is when an order is due */
 };
 
 struct order_queue_kind {
@@ -42,8 +42,7 @@ struct order_queue_kind {
 
     /* Takes the first in line. Blocks until there is one or deadline_ns (CLOCK_NEVER: without
      * bound). ST_TIMEOUT: the deadline passed; ST_CLOSED: closed, and nothing is left in line. */
-    MUST_USE enum status (*take)(struct order_queue *queue, int64_t deadline_ns,
-                                 struct order *out);
+    MUST_USE enum status (*take)(struct order_queue *queue, int64_t deadline_ns, struct order *out);
 
     /* An order that was taken is done: its state is where it outlives this process, or it has
      * none that could. Once for each. */
