@@ -6,6 +6,7 @@
 #include "admin.h"
 #include "common/config.h"
 #include "locks.h"
+#include "order_query.h"
 #include "orders.h"
 
 void routes_admin(const struct parts *parts, struct http_options *options)
@@ -27,6 +28,7 @@ void routes_admin(const struct parts *parts, struct http_options *options)
 void routes_public(const struct parts *parts, struct http_options *options)
 {
     static struct orders orders;
+    static struct order_query query;
     static struct http_route routes[] = {
         {.method = "GET", .path = "/health", .handler = http_health},
         {.method = "GET", .path = "/sales/{}", .handler = sales_get},
@@ -38,8 +40,8 @@ void routes_public(const struct parts *parts, struct http_options *options)
          .takes_user = true},
         {.method = "GET",
          .path = "/orders/{}",
-         .handler = orders_get,
-         .context = &orders,
+         .handler = order_query_get,
+         .context = &query,
          .takes_user = true},
     };
     routes[1].context = parts->sales;
@@ -50,9 +52,9 @@ void routes_public(const struct parts *parts, struct http_options *options)
         .queue_kind = &order_queue_memory,
         .queue = parts->queue,
         .tickets = parts->tickets,
-        .reads = parts->reads_pool,
-        .acquire_timeout_ms = config_int("DB_ACQUIRE_MS"),
     };
+    query = (struct order_query){&order_queue_memory, parts->queue, parts->tickets,
+                                 parts->reads_pool, config_int("DB_ACQUIRE_MS")};
     options->routes = routes;
     options->route_count = sizeof routes / sizeof routes[0];
     options->auth = parts->auth;
