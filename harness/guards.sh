@@ -169,30 +169,14 @@ file_tables() {
     done
 }
 
-# Lines added and removed between two files, a missing one counting as empty.
-touched_lines() {
-    local a=$1 b=$2 added removed
-    exists "$a" || a=/dev/null
-    exists "$b" || b=/dev/null
-    read -r added removed _ < <(git diff --no-index --histogram --numstat -- "$a" "$b") || return 0
-    printf '%s' "$((added + removed))"
-}
-
+# harness/diff.sh counts, as `make diff-N` shows it to a reader.
 change_sizes() {
-    local phase before file lines total
+    local phase total
     for phase in $(phases); do
         [[ $phase != phase0 ]] || continue
-        before=$(earlier "$phase") total=0
-        mkdir -p "$tmp/$before" "$tmp/$phase"
-        cp -L "$before"/*.[ch] "$tmp/$before/"
-        cp -L "$phase"/*.[ch] "$tmp/$phase/"
-        for file in "$tmp/$before"/*; do
-            lines=$(touched_lines "$file" "$tmp/$phase/${file##*/}")
-            total=$((total + ${lines:-0}))
-        done
+        total=$(harness/diff.sh stat "${phase#phase}" | awk 'END { print $1 }')
         ((total <= TOUCHED_MAX)) ||
-            say "$phase adds and removes $total lines in sources that $before had (limit $TOUCHED_MAX)"
-        rm -rf "${tmp:?}/$before" "${tmp:?}/$phase"
+            say "$phase adds and removes $total lines in sources that $(earlier "$phase") had (limit $TOUCHED_MAX)"
     done
 }
 
