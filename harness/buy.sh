@@ -4,7 +4,9 @@
 #   ./harness/buy.sh N [user]      phase N, started by `make run-N`; user 7 unless said otherwise
 #
 # environment: PORT (8000+N) or URL, SALE (1), QUANTITY (1); AUTH_SECRET: the server's, if it has one
-# (phase 3 and later): the order then carries a token, good for a minute
+# (phase 3 and later): the order then carries a token, good for a minute; KEY: the purchase's
+# Idempotency-Key (a new one each time), which counts from phase 5 on: with the same one it is the same
+# purchase. An order that is accepted and not decided yet (from phase 4) is waited for.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
@@ -36,6 +38,8 @@ if [[ -n ${AUTH_SECRET-} ]]; then
     headers+=(-H "Authorization: Bearer $(token)")
 fi
 
+headers+=(-H "Idempotency-Key: ${KEY:-$(cat /proc/sys/kernel/random/uuid)}")
+
 # curl's own protocol: "> " what was sent, "< " what came back.
 curl -q -s -v --max-time 30 "${headers[@]}" -d "$body" "$url/orders" \
     >"$dir/reply" 2>"$dir/trace" || die "no reply: $(grep -m 1 '^\* ' "$dir/trace" | tail -n 1)"
@@ -49,6 +53,15 @@ say ""
 headers '<'
 say ""
 json "$dir/reply"
+
+if [[ $(jq -r .status "$dir/reply" 2>/dev/null) == pending ]]; then
+    path=$(jq -r .status_url "$dir/reply")
+    say ""
+    say "${BOLD}GET $path?wait_ms=5000${PLAIN}"
+    say ""
+    curl -q -s --max-time 30 "${headers[@]}" "$url$path?wait_ms=5000" >"$dir/final" || die "no reply"
+    json "$dir/final"
+fi
 
 if [[ $1 == 0 ]]; then
     say ""

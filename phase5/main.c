@@ -1,11 +1,12 @@
-/* Phase 4, async orders: 202 at once, workers behind.
+/* Phase 5, idempotency: a retry is the same order.
  *
  * Starts in this order: settings, database (waited for), pools, sales, workers, telemetry, admin
  * listener, public listener. Stops in the opposite order, each part after whatever uses it: first
  * the public listener, then the workers, who have DRAIN_MS to work off the queue; the admin
  * listener answers meanwhile. What is still in line then is lost, and said so.
  *
- * An accepted order holds no thread and no connection, only its place in line and its ticket. */
+ * An accepted order holds no thread and no connection, only its place in line and its ticket. Its
+ * id follows from its user and the key that he gave it, so that no attempt makes a second one. */
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "locks.h"
 #include "orders.h"
 #include "parts.h"
+#include "purge.h"
 #include "routes.h"
 
 enum {
@@ -52,6 +54,8 @@ static struct config_setting settings[] = {
     CONFIG_SET_INT("WORKER_STUCK_MS", 15000, 100, 600000, "ms at one try"),
     CONFIG_SET_INT("DRAIN_MS", 5000, 0, 60000, "ms for what is in line at a stop"),
     CONFIG_SET_INT("SALES_REFRESH_MS", 1000, 10, 60000, "ms that a sale may be old"),
+    CONFIG_SET_INT("FINGERPRINT_KEEP_S", 86400, 1, 31536000, "s after the end of the sale"),
+    CONFIG_SET_INT("PURGE_EVERY_S", 60, 1, 86400, "s"),
     CONFIG_SET_INT("RATE_LIMIT", 5, 1, 1000000, "orders per user and second"),
     CONFIG_SET_TEXT(CONFIG_SECRET, "AUTH_SECRET", NULL, 8, 256, "bytes"),
     CONFIG_SET_INT("DB_ACQUIRE_MS", 2000, 1, 60000, "ms"),
@@ -80,9 +84,9 @@ static void log_limits(void)
               LOG_NUMBER("locks_waiters", LOCKS_WAITERS_MAX),
               LOG_NUMBER("metrics_series", METRICS_SERIES_MAX),
               LOG_NUMBER("spare_threads", SPARE_THREADS), LOG_NUMBER("rate_users", RATE_USERS_MAX),
-              LOG_NUMBER("sales", SALES_MAX), LOG_NUMBER("http_stop_ms", HTTP_STOP_MS),
-              LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),
-              LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
+              LOG_NUMBER("purge_batch", PURGE_BATCH_MAX), LOG_NUMBER("sales", SALES_MAX),
+              LOG_NUMBER("http_stop_ms", HTTP_STOP_MS), LOG_NUMBER("db_connect_ms", DB_CONNECT_MS),
+              LOG_NUMBER("db_grace_ms", DB_GRACE_MS), LOG_NUMBER("json_depth", JSON_DEPTH_MAX));
 }
 
 /* Settings that are fine by themselves and not together: what to do about it; NULL: they agree. */

@@ -45,6 +45,18 @@ static void start_orders(struct parts *parts)
     sales_publish(parts->sales, parts->metrics);
 }
 
+/* What lets go of old fingerprints. */
+static void start_purge(struct parts *parts)
+{
+    parts->purge = purge_start(&(struct purge_options){
+        .pool = parts->reads_pool,
+        .every_s = config_int("PURGE_EVERY_S"),
+        .keep_s = config_int("FINGERPRINT_KEEP_S"),
+        .acquire_timeout_ms = config_int("DB_ACQUIRE_MS"),
+    });
+    purge_publish(parts->purge, parts->metrics);
+}
+
 enum status parts_start(struct parts *parts, const struct pg_options *database)
 {
     make(parts, database);
@@ -52,6 +64,7 @@ enum status parts_start(struct parts *parts, const struct pg_options *database)
                                      config_int("DB_ACQUIRE_MS"), &parts->sales);
     if (status == ST_OK) {
         start_orders(parts);
+        start_purge(parts);
     }
     return status;
 }
@@ -72,6 +85,7 @@ void parts_free(struct parts *parts)
     workers_free(parts->workers);
     order_queue_memory.free(parts->queue);
     tickets_free(parts->tickets);
+    purge_stop(parts->purge);
     sales_stop(parts->sales);
     token_bucket_free(parts->limiter);
     auth_free(parts->auth);
