@@ -3,8 +3,8 @@
  * The client names each purchase by a key of its own, in the field Idempotency-Key (IETF draft
  * draft-ietf-httpapi-idempotency-key-header), and sends the same key with every attempt. User and
  * key make the order's id, so that every attempt has the same one, on any server and after any
- * restart; what the body asks for makes a fingerprint, by which a key that is used for something
- * else is found out. */
+ * restart. A key that is used for something else is found out: while the order's ticket lives by
+ * the fields, later by the fingerprint of them that its row keeps. */
 #ifndef IDEMPOTENCY_H
 #define IDEMPOTENCY_H
 
@@ -38,8 +38,8 @@ void idempotency_identify(struct order *order);
  * fields). Does not block. */
 MUST_USE enum status idempotency_read(struct http_request *request, struct order *order);
 
-/* Whether two orders of one id ask for the same: by their fingerprints; if one of them has lost
- * its own, nothing speaks against it. */
+/* Whether two orders of one id ask for the same: by the fields that the fingerprint is of, since a
+ * ticket's order has these and no fingerprint. */
 bool idempotency_same(const struct order *one, const struct order *other);
 
 #endif

@@ -16,11 +16,9 @@ struct order {
     int64_t sale_id, user_id; /* from 1 */
     int64_t quantity;         /* 1 to INT32_MAX units */
     int64_t accepted_us; /* when it was accepted, Unix time: what the sale's window is judged by */
-    /* Of what the body asked for (idempotency.h); all 0: the row has lost it, to the purge. */
-    unsigned char fingerprint[ORDER_FINGERPRINT_BYTES];
-    /* The caller's name for this purchase. Last: a ticket, of which there are many, keeps what is
-     * before it (ORDER_KEPT_BYTES), since the key is done with when the row is written. */
-    char key[ORDER_KEY_SIZE];
+    /* For its row (idempotency.h); a ticket has neither: */
+    unsigned char fingerprint[ORDER_FINGERPRINT_BYTES]; /* of what the body asks for */
+    char key[ORDER_KEY_SIZE];                           /* the caller's name for this purchase */
 };
 
 /* What an order came to. Not a status: all but the last two are answers of a healthy system. */
