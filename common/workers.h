@@ -2,11 +2,12 @@
  * phase 4.
  *
  * Each of `count` places has a thread that takes a piece of work (a value, copied), does it, and
- * says so. A thread that ended in the middle of a piece (dead), or has not beaten for stuck_ms while
- * it had one (stuck), is replaced: a new thread in its place does the same piece again. So a piece
- * may be done twice, also at once, and doing it must be repeatable; but it is finished once: of the
- * two threads, the one that has the place. A stuck thread that comes back finds its place taken and
- * ends. At most WORKERS_SPARE threads are abandoned in this way; then the supervisor only counts. */
+ * says so. A thread that ended in the middle of a piece (dead), or has not beaten for stuck_ms
+ * while it had one (stuck), is replaced: a new thread in its place does the same piece again. So a
+ * piece may be done twice, also at once, and doing it must be repeatable; but it is finished once:
+ * of the two threads, the one that has the place. A stuck thread that comes back finds its place
+ * taken and ends. At most WORKERS_SPARE threads are abandoned in this way; then the supervisor only
+ * counts. */
 #ifndef FLASHDEAL_WORKERS_H
 #define FLASHDEAL_WORKERS_H
 
@@ -32,28 +33,29 @@ struct workers_duties {
      * thread ends in good order. */
     enum status (*take)(void *piece, void *context);
     /* Does it; piece is this thread's own copy, and may hold the result. Calls worker_beat at least
-     * every stuck_ms. ST_OK: done. Anything else (ST_CLOSED): given up, workers_stop was called. */
+     * every stuck_ms. ST_OK: done. Anything else (ST_CLOSED): given up, since worker_pause said so
+     * (assert). */
     enum status (*work)(struct worker *worker, void *piece, void *context);
     /* The piece is done: tells the world. Called for each piece at most once. */
     void (*finish)(const void *piece, void *context);
     void *context;
 };
 
-/* Starts the threads, all signals as in the caller. duties is copied. Aborts when there is no memory
- * or no thread to be had. count from 1; stuck_ms from 1. */
+/* Starts the threads, all signals as in the caller. duties is copied. Aborts when there is no
+ * memory or no thread to be had. count from 1; stuck_ms from 1. */
 struct workers *workers_start(int count, int64_t stuck_ms, const struct workers_duties *duties);
 
 /* The thread is alive. */
 void worker_beat(struct worker *worker);
 
-/* Sleeps until deadline_ns, beating; false at once when workers_stop was called or the thread has
- * lost its place: then work returns ST_CLOSED. */
+/* Sleeps until deadline_ns, beating; false at once when workers_stop gives up (its deadline has
+ * passed) or the thread has lost its place: then work returns ST_CLOSED. */
 MUST_USE bool worker_pause(struct worker *worker, int64_t deadline_ns);
 
 /* Waits until all threads have ended in good order (take said so), or deadline_ns; then tells those
- * that are still at it to give up and waits stuck_ms at most. Returns how many pieces were given up
- * or left with a stuck thread. After it no thread calls a duty (a stuck one excepted, whose process
- * must end: workers_free then leaks it). */
+ * that are still at it to give up and waits stuck_ms at most. Call once. Returns how many pieces
+ * were given up or left with a stuck thread. After it no thread calls a duty (a stuck one excepted,
+ * whose process must end: workers_free then leaks it). */
 int workers_stop(struct workers *workers, int64_t deadline_ns);
 
 struct workers_stats {
@@ -61,11 +63,12 @@ struct workers_stats {
     int busy;            /* with a piece now */
     int64_t finished;    /* pieces */
     int64_t dead, stuck; /* threads replaced, since start */
+    int hanging;         /* threads that are stuck now, replaced or not */
 };
 
 void workers_read_stats(struct workers *workers, struct workers_stats *out);
 
-/* Publishes flashdeal_workers, flashdeal_workers_busy (gauges) and
+/* Publishes flashdeal_workers, flashdeal_workers_busy, flashdeal_workers_hanging (gauges) and
  * flashdeal_workers_replaced_total{why="dead|stuck"}. */
 void workers_publish(struct workers *workers, struct metrics *metrics);
 
