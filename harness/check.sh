@@ -27,7 +27,7 @@ CONTRACT_S=300 # one phase in one mode
 CONTRACT_PORT=14000 # phase N takes 100 from here + 100 N, so that suites side by side do not meet
 LINT_S=300
 SCENARIOS_S=2400
-MEASURING='test_(loadgen|server_cost|front_door|log_cost|prometheus)' # scripts that want the machine to themselves
+MEASURING='test_(loadgen|server_cost|front_door|log_cost|async_pace|prometheus)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0
 failures=() skips=() phases=()
