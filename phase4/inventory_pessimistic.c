@@ -16,15 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A parameter, microseconds since 1970, as a point in time. Exact: below 2^53 until the year 2255.
- */
-#define ACCEPTED_AT(n_) "timestamptz 'epoch' + " n_ "::float8 * interval '1 microsecond'"
+/* Makes a point in time of a parameter, microseconds since 1970. Exact: below 2^53 until 2255. */
+#define AS_TIME "::float8 * interval '1 microsecond' + timestamptz 'epoch'"
 
 /* Locks the sale's row until the transaction ends. One row, or none. The window is that of the
  * moment of acceptance: who came before the end is not punished for the wait. */
-static const char SQL_LOCK_SALE[] = "SELECT stock_left, per_user_limit, starts_at > " ACCEPTED_AT(
-    "$2") ", "
-          "ends_at <= " ACCEPTED_AT("$2") " FROM sales WHERE id = $1 FOR UPDATE";
+static const char SQL_LOCK_SALE[] =
+    "SELECT stock_left, per_user_limit, starts_at > $2" AS_TIME ", ends_at <= $2" AS_TIME " "
+    "FROM sales WHERE id = $1 FOR UPDATE";
 
 /* No lock. One row: the user's units so far, and what the order itself came to if it was decided
  * before. Exact only under the sale's lock. */
@@ -39,16 +38,14 @@ static const char SQL_SET_STOCK[] = "UPDATE sales SET stock_left = $2 WHERE id =
 /* No lock that another order waits for. One row: under the sale's lock nobody else inserts it. */
 static const char SQL_INSERT_ORDER[] =
     "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason) "
-    "VALUES ($1, $2, $3, $4, " ACCEPTED_AT("$5") ", $6, $7)";
+    "VALUES ($1, $2, $3, $4, $5" AS_TIME ", $6, $7)";
 
-/* Locks the sale's row, as a decision does. One row; none if the order has one or there is no sale.
- */
+/* Locks the sale's row, as a decision does. One row, or none: the order has one, or there is no
+ * such sale any more. */
 static const char SQL_FAIL_ORDER[] =
     "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason) "
-    "SELECT $1::uuid, id, $3::bigint, $4::integer, " ACCEPTED_AT(
-        "$5") ", $6::text, $7::text "
-              "FROM sales WHERE id = $2 FOR UPDATE "
-              "ON CONFLICT (id) DO NOTHING";
+    "SELECT $1::uuid, id, $3::bigint, $4::integer, $5" AS_TIME ", $6::text, $7::text "
+    "FROM sales WHERE id = $2 FOR UPDATE ON CONFLICT (id) DO NOTHING";
 
 static const struct pg_statement LOCK_SALE = {"inventory_lock", SQL_LOCK_SALE, 2, STAGE_LOCK_WAIT};
 static const struct pg_statement BOUGHT = {"inventory_bought", SQL_BOUGHT, 3, STAGE_STATEMENTS};
@@ -70,6 +67,11 @@ struct sale {
 static int64_t column(const PGresult *result, int index)
 {
     return strtoll(PQgetvalue(result, 0, index), NULL, 10);
+}
+
+static const char *text(const PGresult *result, int index)
+{
+    return PQgetisnull(result, 0, index) ? NULL : PQgetvalue(result, 0, index);
 }
 
 static bool flag(const PGresult *result, int index)
@@ -117,11 +119,8 @@ static enum status read_bought(struct pg *pg, const struct order *order, const s
         pg, &BOUGHT, (const char *const[]){texts->sale_id, texts->user_id, order->id}, &result);
     if (status == ST_OK) {
         *units = column(result, 0);
-        *outcome =
-            PQgetisnull(result, 0, 1)
-                ? ORDER_PENDING
-                : order_outcome_of(PQgetvalue(result, 0, 1),
-                                   PQgetisnull(result, 0, 2) ? NULL : PQgetvalue(result, 0, 2));
+        const char *was = text(result, 1);
+        *outcome = was ? order_outcome_of(was, text(result, 2)) : ORDER_PENDING;
     }
     PQclear(result);
     return status;
@@ -143,9 +142,9 @@ static enum order_outcome judge(const struct sale *sale, int64_t bought, const s
 
 static enum status set_stock(struct pg *pg, const struct texts *texts, int64_t stock_left)
 {
-    char text[INT64_TEXT_SIZE];
-    snprintf(text, sizeof text, "%" PRId64, stock_left);
-    return pg_run(pg, &SET_STOCK, (const char *const[]){texts->sale_id, text}, NULL);
+    char left[INT64_TEXT_SIZE];
+    snprintf(left, sizeof left, "%" PRId64, stock_left);
+    return pg_run(pg, &SET_STOCK, (const char *const[]){texts->sale_id, left}, NULL);
 }
 
 static enum status insert(struct pg *pg, const struct pg_statement *statement,

@@ -13,18 +13,18 @@ CREATE TABLE sales (
 );
 
 -- Every accepted order leaves a row once it is decided: who was told 202 asks later what came of
--- it. It is judged by accepted_at, and decided_at may be much later (not the transaction's start,
--- which is before the wait for the sale's row).
+-- it. It is judged by accepted_at; decided_at may be much later, and is no transaction's start, which
+-- comes before the wait for the sale's row.
 CREATE TABLE orders (
     id          uuid        PRIMARY KEY,
     sale_id     bigint      NOT NULL REFERENCES sales,
     user_id     bigint      NOT NULL CHECK (user_id > 0),
     quantity    integer     NOT NULL CHECK (quantity > 0),
-    status      text        NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected', 'failed')),
+    status      text        NOT NULL CHECK (status IN ('confirmed', 'rejected', 'failed')),
     reason      text,
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK ((reason IS NULL) = (status IN ('pending', 'confirmed')))
+    CHECK ((reason IS NULL) = (status = 'confirmed'))
 );
 
 -- The per-user limit sums over this. Orders that were not confirmed are not in it: however many a
