@@ -9,9 +9,7 @@
 
 enum { LONGEST = ORDER_KEY_SIZE - 1, VALUE_SIZE = 2 * ORDER_KEY_SIZE + 8 };
 
-/* ------------------------------------------------------------------------ the request and the
- * reply
- */
+/* -------------------------------------------------------------------- the request and the reply */
 
 static enum status header_status;
 static const char *header_value;
