@@ -1,4 +1,4 @@
-/* uuid: version 4 identifiers.
+/* uuid: version 4 identifiers, and the form of all of them; uuid_name.c makes version 5.
  *
  * All 122 random bits come from getrandom(2), whose reads of up to 256 bytes are not interrupted
  * once the kernel's pool is initialised: two ids never collide in practice, and none can be guessed
@@ -16,8 +16,9 @@
 #include <sys/random.h>
 
 #include "common/log.h"
+#include "common/uuid_private.h"
 
-enum { UUID_BYTES = 16, AHEAD_BYTES = 256, RANDOM_TRIES_MAX = 100 };
+enum { AHEAD_BYTES = 256, RANDOM_TRIES_MAX = 100 };
 
 static _Thread_local unsigned char ahead[AHEAD_BYTES];
 static _Thread_local size_t ahead_left; /* bytes at the end of ahead that no id has used */
@@ -48,14 +49,12 @@ static bool is_dash_position(size_t position)
     return position == 8 || position == 13 || position == 18 || position == 23;
 }
 
-void uuid_random(char out[UUID_TEXT_SIZE])
+void uuid_format(unsigned char bytes[UUID_BYTES], int version, char out[UUID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char bytes[UUID_BYTES] = {0};
-    fill_random(bytes);
-    bytes[6] = (unsigned char)(0x40 | (bytes[6] & 0x0f)); /* version 4: random */
-    bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f)); /* variant: RFC 9562 */
     size_t used = 0;
+    bytes[6] = (unsigned char)(version << 4 | (bytes[6] & 0x0f));
+    bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f)); /* variant: RFC 9562 */
     for (size_t i = 0; i < UUID_BYTES; i++) {
         if (is_dash_position(used)) {
             out[used++] = '-';
@@ -64,6 +63,13 @@ void uuid_random(char out[UUID_TEXT_SIZE])
         out[used++] = digits[bytes[i] & 0x0f];
     }
     out[used] = '\0';
+}
+
+void uuid_random(char out[UUID_TEXT_SIZE])
+{
+    unsigned char bytes[UUID_BYTES] = {0};
+    fill_random(bytes);
+    uuid_format(bytes, 4, out);
 }
 
 static bool is_hex(char c)
