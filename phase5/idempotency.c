@@ -84,8 +84,8 @@ static void make_fingerprint(struct order *order)
 void idempotency_identify(struct order *order)
 {
     char name[INT64_TEXT_SIZE + ORDER_KEY_SIZE];
-    snprintf(name, sizeof name, "%" PRId64 ":%s", order->user_id, order->key);
-    uuid_v5(NAMESPACE, name, order->id);
+    int length = snprintf(name, sizeof name, "%" PRId64 ":%s", order->user_id, order->key);
+    uuid_v5(NAMESPACE, name, (size_t)length, order->id);
     make_fingerprint(order);
 }
 
