@@ -24,7 +24,7 @@ struct inventory {
 extern const struct inventory inventory_pessimistic; /* locks the sale's row */
 
 /* Writes the row of an order that cannot be decided: failed, with its reason. ST_OK also if there
- * was one already. */
+ * was one already, and if the sale is gone: a row needs its sale, so there is none then. */
 MUST_USE enum status inventory_fail(struct pg *pg, const struct order *order);
 
 #endif

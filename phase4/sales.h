@@ -21,8 +21,9 @@ extern const struct pg_statement sales_probe;
 struct sales; /* opaque; safe from any thread */
 
 /* Reads all sales once and starts a thread that reads them every refresh_ms, with a connection of
- * pool (borrowed) for as long as it takes. ST_OK, or why the first reading failed, after
- * acquire_timeout_ms at most. Aborts when there is no memory or no thread to be had. */
+ * pool (borrowed) for as long as it takes. ST_OK, or why the first reading failed; *out is NULL
+ * then. A connection is waited for acquire_timeout_ms at most. Aborts when there is no memory or no
+ * thread to be had. */
 MUST_USE enum status sales_start(struct dbpool *pool, int64_t refresh_ms,
                                  int64_t acquire_timeout_ms, struct sales **out);
 
@@ -38,8 +39,9 @@ void sales_get(struct http_request *request, void *context);
  * (gauges), flashdeal_sales_refresh_failed_total. */
 void sales_publish(struct sales *sales, struct metrics *metrics);
 
-/* Ends the thread and frees it; pool must be shut before, so that it does not wait for the
- * database. Accepts NULL. */
+/* Ends the thread and frees it. Nobody may be in a call. pool must be shut before: the thread then
+ * begins no more; a reading that is under way ends by itself or by pg.h's bounds, and is waited
+ * for. Accepts NULL. */
 void sales_stop(struct sales *sales);
 
 #endif

@@ -13,8 +13,8 @@ CREATE TABLE sales (
 );
 
 -- Every accepted order leaves a row once it is decided: who was told 202 asks later what came of
--- it. It is judged by accepted_at; decided_at may be much later, and is no transaction's start, which
--- comes before the wait for the sale's row.
+-- it. It is judged by accepted_at. decided_at may be much later; it is not the transaction's start,
+-- which comes before the wait for the sale's row.
 CREATE TABLE orders (
     id          uuid        PRIMARY KEY,
     sale_id     bigint      NOT NULL REFERENCES sales,
