@@ -19,12 +19,15 @@
 #include "common/status.h"
 #include "order.h"
 
-enum { TICKETS_SHARDS = 64 };
+enum {
+    TICKETS_SHARDS = 64,
+    TICKETS_EACH_BYTES = 108, /* what a ticket costs: a million of them, 108 MB */
+};
 
 struct tickets; /* opaque; safe from any thread */
 
 struct ticket {
-    struct order order;
+    struct order order;         /* its id, sale, user, quantity and accept time; all else is zero */
     enum order_outcome outcome; /* ORDER_PENDING, then final */
     int64_t place;              /* in line, from the queue */
 };
@@ -64,6 +67,16 @@ void tickets_set_waiters(struct tickets *tickets, int max);
 
 /* Wakes all who wait; nobody waits from now on. */
 void tickets_close(struct tickets *tickets);
+
+struct tickets_stats {
+    int64_t max;            /* tickets */
+    int64_t pending, final; /* now; the arriving ones are among the pending */
+    int64_t evicted;        /* tickets that made way, since the table was made */
+    int64_t waiters, waiters_max;
+    int64_t refused; /* waits that found too many there */
+};
+
+void tickets_read_stats(struct tickets *tickets, struct tickets_stats *out);
 
 /* Publishes flashdeal_tickets{state="pending|final"}, flashdeal_tickets_max (gauges),
  * flashdeal_tickets_evicted_total, flashdeal_longpoll_waiters, _waiters_max (gauges),
