@@ -6,7 +6,8 @@
 #   fault_arm NAME FILE    arms one; FILE: what the target's sessions do while it is armed
 #   fault_disarm           and all is as before. FAULT_DOUBT: why it was no fault; empty if it was
 #
-#   lock        a psql session has locked one sale's row and does nothing (idle in transaction)
+#   lock        a psql session has locked one sale's row and does nothing (idle in transaction):
+#               that of FAULT_SALE, or of one that is drawn
 #   pool        the target is restarted with the smallest pool that its start allows
 #   commit      a deferred constraint trigger on orders sleeps FAULT_SLEEP_S when a COMMIT runs
 #   cpu         busy loops, FAULT_HOGS on each processor, bounded in time
@@ -17,12 +18,16 @@
 # target's telemetry. Nothing survives the script: triggers go with its database, processes with
 # the keeper.
 
+# shellcheck source=harness/lib/row.sh
+source "$ROOT/harness/lib/row.sh"
+
 FAULTS=(lock pool commit cpu statements)
 FAULT_SALES=16     # over how many the load is spread; one of them is locked
+FAULT_SALE=''      # this one, if it is set
 FAULT_SLEEP_S=0.02
 FAULT_HOGS=4
 FAULT_MAX_S=60     # no busy loop outlives this
-FAULT_ORDER=() FAULT_ARMED='' FAULT_DOUBT='' _FAULT_WATCH='' _FAULT_SEEN='' _FAULT_PIDS=() _FAULT_SETTINGS=() _FAULT_HOLDER=0 _FAULT_SESSIONS=0 _FAULT_READY_US=0 _FAULT_SINCE_US=''
+FAULT_ORDER=() FAULT_ARMED='' FAULT_DOUBT='' _FAULT_WATCH='' _FAULT_SEEN='' _FAULT_PIDS=() _FAULT_SETTINGS=() _FAULT_SESSIONS=0 _FAULT_READY_US=0 _FAULT_SINCE_US=''
 
 # Not in a subshell: bash seeds those anew.
 fault_draw() {
@@ -32,16 +37,6 @@ fault_draw() {
         j=$((RANDOM % (i + 1)))
         other=${FAULT_ORDER[i]} FAULT_ORDER[i]=${FAULT_ORDER[j]} FAULT_ORDER[j]=$other
     done
-}
-
-_fault_lock() {
-    local to from sale=$((RANDOM % FAULT_SALES + 1))
-    coproc FAULT_HOLDER { exec psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" 2>&1; }
-    _FAULT_PIDS=("$FAULT_HOLDER_PID") from=${FAULT_HOLDER[0]} to=${FAULT_HOLDER[1]}
-    postgres_keep "${_FAULT_PIDS[@]}"
-    disown # bash need not report how it ended
-    printf 'BEGIN;\nSELECT pg_backend_pid() FROM sales WHERE id = %d FOR UPDATE;\n' "$sale" >&"$to"
-    read -r -t 10 _FAULT_HOLDER <&"$from" || die "the row of sale $sale could not be locked"
 }
 
 # From phase 3 on connections are the workers', and one is left for the others.
@@ -92,7 +87,7 @@ _fault_ready_us() {
 _fault_watch() {
     psql -X -A -t -q -d "$TARGET_DB" >"$1" 2>/dev/null <<SQL &
 SELECT count(*), count(*) FILTER (WHERE state <> 'idle'),
-    count(*) FILTER (WHERE $_FAULT_HOLDER = ANY (pg_blocking_pids(pid))),
+    count(*) FILTER (WHERE ${ROW_HOLDER:-0} = ANY (pg_blocking_pids(pid))),
     count(*) FILTER (WHERE wait_event = 'PgSleep')
 FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'psql'
     AND backend_type = 'client backend' \watch 0.2
@@ -105,7 +100,7 @@ SQL
 fault_arm() {
     FAULT_ARMED=$1
     case $1 in
-    lock) _fault_lock ;;
+    lock) row_hold "${FAULT_SALE:-$((RANDOM % FAULT_SALES + 1))}" ;;
     pool) _fault_pool ;;
     commit) _fault_trigger 'CONSTRAINT TRIGGER fault AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION fault_sleep()' ;;
@@ -132,7 +127,8 @@ _fault_proof() {
         ;;
     commit | statements)
         _fault_least "$(_fault_share 4 "$1")" 0.5 "the trigger slept too rarely"
-        p50=$(load_get .orders.accept_ms.p50)
+        # Who answers before the commit is slower only for those who await the final state.
+        p50=$(load_get '.orders | (if .complete_ms.count > 0 then .complete_ms else .accept_ms end).p50')
         _fault_least "${p50:-0}" "$(calc "1000 * $FAULT_SLEEP_S")" "orders are too quick for a trigger that sleeps, p50 ms"
         ;;
     cpu)
@@ -148,7 +144,8 @@ fault_disarm() {
     FAULT_DOUBT=$(_fault_proof "$_FAULT_SEEN")
     kill "$_FAULT_WATCH" 2>/dev/null || :
     case $FAULT_ARMED in
-    lock | cpu)
+    lock) row_release ;;
+    cpu)
         kill "${_FAULT_PIDS[@]}" 2>/dev/null || :
         _FAULT_PIDS=()
         ;;

@@ -2,6 +2,7 @@
 # figures: the little arithmetic that bash cannot do, and a curve for the terminal. Sourced.
 #
 #   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
+#   quotient A B                 A over B; "none" of what is no number, or where B is not positive
 #   median, p95, percentile N    of the numbers on standard input, one a line; "none" of no number
 #   median_known                 as median, without the empty lines; "unknown" of no number
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
@@ -10,6 +11,10 @@
 #   draw_curve                   lines "clients<tab>confirmed/s<tab>p99 ms" as bars
 
 calc() { awk "BEGIN { print ($1) }"; }
+
+quotient() {
+    awk -v a="$1" -v b="$2" 'BEGIN { number = "^-?[0-9.]+(e[-+]?[0-9]+)?$"; print (a ~ number && b ~ number && b + 0 > 0 ? a / b : "none") }'
+}
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "none" }'; }
 

@@ -6,7 +6,10 @@
 #                                             beginning and after each quarter, NAME.0.prom to
 #                                             NAME.4.prom; meanwhile samples of /debug, a reply
 #                                             a line: NAME.debug.jsonl
-#   telemetry_end                             waits for it
+#   telemetry_gauges FILE SECONDS             in the background: /metrics of a window of so many seconds,
+#                                             one sample behind the other
+#   telemetry_end                             waits for either
+#   telemetry_values NAME FILE                the values of a series without labels in such samples
 #   telemetry_diagnose DIRECTORY              diagnose.sh's table; NAMED is what it named. It is told
 #                                             nothing else: its environment is empty
 #
@@ -45,6 +48,26 @@ telemetry_watch() {
     TELEMETRY_PID=$!
     postgres_keep "$TELEMETRY_PID"
 }
+
+# One that answers late has fewer samples; none is taken after the window.
+_telemetry_gauges() {
+    local i
+    sleep "$(calc "$LOAD_WARMUP_S + $TELEMETRY_EDGE_S")"
+    for ((i = 0; i < $(calc "int($TELEMETRY_SAMPLES_S * ($2 - 2 * $TELEMETRY_EDGE_S))"); i++)); do
+        printf 'url = "%s/metrics"\n' "$TARGET_ADMIN_URL"
+    done | timeout "$2" curl -q -s -K - --rate "$TELEMETRY_SAMPLES_S/s" --max-time "$TELEMETRY_PATIENCE_S" >"$1" 2>/dev/null || :
+}
+
+telemetry_gauges() {
+    TELEMETRY_PID=''
+    : >"$1"
+    [[ -n $TARGET_ADMIN_URL ]] || return 0
+    _telemetry_gauges "$@" &
+    TELEMETRY_PID=$!
+    postgres_keep "$TELEMETRY_PID"
+}
+
+telemetry_values() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
 telemetry_end() { [[ -z $TELEMETRY_PID ]] || wait "$TELEMETRY_PID"; }
 

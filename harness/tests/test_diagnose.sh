@@ -283,5 +283,23 @@ is "a queue is shown where there is one" "" "$(diagnosis | grep queue_wait || :)
 window fault queue_wait=3
 is "and only there" "queue_wait 3.000 -" "$(diagnosis | awk '$1 == "queue_wait" { print $1, $3, $4 }')"
 
+# ------------------------------------------------------------------------- samples of a gauge
+# shellcheck source=harness/lib/telemetry.sh
+source "$ROOT/harness/lib/telemetry.sh"
+# shellcheck source=harness/lib/figures.sh
+source "$ROOT/harness/lib/figures.sh"
+postgres_keep() { :; } # it ends by itself
+printf '# TYPE age gauge\nage_total 9\nage 0.25\nage{of="all"} 7\n' >"$dir/metrics"
+TARGET_ADMIN_URL=file://$dir
+LOAD_WARMUP_S=0
+telemetry_gauges "$dir/gauges" 0.75
+telemetry_end
+is "ten samples a second, but for the edges, of a series without labels" "0.25 0.25 0.25 " "$(telemetry_values age "$dir/gauges" | tr '\n' ' ')"
+is "of a series that is not there, none" "" "$(telemetry_values length "$dir/gauges")"
+TARGET_ADMIN_URL=''
+telemetry_gauges "$dir/gauges" 0.75
+telemetry_end
+is "nor of a target that tells nothing" "" "$(telemetry_values age "$dir/gauges")"
+
 say "$passed passed, $failed failed"
 ((failed == 0))

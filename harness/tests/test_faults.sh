@@ -85,7 +85,8 @@ for ((tenths = 0; tenths < 50; tenths++)); do
     sleep 0.1
 done
 is "and then it is free" 0 "$(locked)"
-fault_arm lock "$dir/seen"
+FAULT_SALE=7 fault_arm lock "$dir/seen"
+is "the sale that is asked for" 7 "$(ask "SELECT id FROM sales EXCEPT SELECT id FROM (SELECT id FROM sales FOR UPDATE SKIP LOCKED) s")"
 seen 3
 fault_disarm
 is "a row that nobody waits for proves nothing" "the locked row made too few wait" "$(doubt)"
@@ -112,6 +113,16 @@ orders_for 2
 p50 3
 fault_disarm
 is "nor one that no order was slower for" "orders are too quick for a trigger that sleeps, p50 ms" "$(doubt)"
+
+# Who answers before the commit: it is the final state that is late.
+awaited() { printf '{"orders": {"accept_ms": {"p50": 1}, "complete_ms": {"count": %s, "p50": %s}}}' "$@" >"$LOAD_SUMMARY"; }
+proof() { printf '%s\n' '4|2|0|1' >"$dir/asleep" && FAULT_ARMED=commit _fault_proof "$dir/asleep"; }
+awaited 9 25
+is "accepted at once, and final after the trigger" "" "$(proof)"
+awaited 9 3
+is "final as quickly as without it" "orders are too quick for a trigger that sleeps, p50 ms (3, at least 20)" "$(proof)"
+awaited 0 0
+is "accepted at once, and nobody looked further" "orders are too quick for a trigger that sleeps, p50 ms (1, at least 20)" "$(proof)"
 
 fault_arm cpu "$dir/seen"
 hogs=("${_FAULT_PIDS[@]}")
