@@ -102,6 +102,14 @@ static enum status set_lost(struct pg *pg, const char *reason)
     return ST_RETRY;
 }
 
+/* The server no longer knows, or can no longer run, what was prepared (after DISCARD ALL, or a
+ * change of a table's columns); or it is a standby (25006), and the way to the primary is anew. */
+static bool only_reconnecting_mends(const char *sqlstate)
+{
+    return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0 ||
+           strcmp(sqlstate, "25006") == 0;
+}
+
 /* A result that is not a success: the server's error, or libpq's own, which has no SQLSTATE. */
 static enum status judge_error(struct pg *pg, const PGresult *result)
 {
@@ -114,9 +122,7 @@ static enum status judge_error(struct pg *pg, const PGresult *result)
     pg_set_error(pg, sqlstate,
                  quotes_value ? "a value does not fit its type or range"
                               : (message != NULL ? message : ""));
-    /* The server no longer knows, or can no longer run, what was prepared: only a new connection
-     * mends that (after DISCARD ALL, or a change of a table's columns). */
-    pg->broken |= strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+    pg->broken |= only_reconnecting_mends(sqlstate);
     enum status status = pg_status_of(sqlstate);
     if (status != ST_TIMEOUT && strncmp(sqlstate, "40", 2) != 0) {
         pg_log_error(pg); /* the others are what contention looks like */

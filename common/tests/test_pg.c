@@ -60,7 +60,9 @@ START_TEST(test_status_of_maps_every_listed_code)
         {"3D000", ST_SCHEMA},     {"3F000", ST_SCHEMA},  {"42P01", ST_SCHEMA},
         {"42703", ST_SCHEMA},     {"42501", ST_SCHEMA},  {"42601", ST_DB},
         {"22P02", ST_DB},         {"57P04", ST_DB},      {"40002", ST_DB},
-        {"XX000", ST_DB},         {"", ST_DB},
+        {"XX000", ST_DB},         {"", ST_DB},           {"25006", ST_RETRY},
+        {"25001", ST_DB},         {"57P05", ST_RETRY},   {"58030", ST_RETRY},
+        {"58P01", ST_RETRY},      {"54000", ST_DB},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ck_assert_msg(pg_status_of(rows[i].sqlstate) == rows[i].status, "%s", rows[i].sqlstate);
@@ -270,6 +272,21 @@ START_TEST(test_changed_result_type_breaks_the_connection)
 }
 END_TEST
 
+START_TEST(test_read_only_server_breaks_the_connection)
+{
+    static const struct pg_statement freeze = {
+        "freeze", "SELECT set_config('default_transaction_read_only', 'on', false)", 0,
+        STAGE_STATEMENTS};
+    ck_assert_status(pg_run(pg, &freeze, NULL, NULL), ST_OK);
+    ck_assert_status(pg_run(pg, &READ_ITEMS, NULL, NULL), ST_OK);
+    ck_assert_status(pg_run(pg, &ADD_ITEM, ITEM_1, NULL), ST_RETRY);
+    ck_assert_str_eq(pg_sqlstate(pg), "25006");
+    ck_assert(!pg_is_usable(pg));
+    reconnect();
+    ck_assert_status(pg_run(pg, &ADD_ITEM, ITEM_1, NULL), ST_OK);
+}
+END_TEST
+
 START_TEST(test_unasked_notification_and_setting_leave_it_usable)
 {
     static const struct pg_statement listen = {"listen", "LISTEN fd_news", 0, STAGE_STATEMENTS};
@@ -360,6 +377,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_update_conflict_of_repeatable_read_is_retry);
     tcase_add_test(tc, test_errors_never_quote_a_value);
     tcase_add_test(tc, test_changed_result_type_breaks_the_connection);
+    tcase_add_test(tc, test_read_only_server_breaks_the_connection);
     tcase_add_test(tc, test_unasked_notification_and_setting_leave_it_usable);
     tcase_add_test(tc, test_notices_are_not_printed);
     tcase_add_test(tc, test_fault_is_logged_once_a_second_and_a_lock_timeout_is_not);
