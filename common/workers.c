@@ -114,8 +114,7 @@ void workers_free(struct workers *workers)
     }
 }
 
-/* --------------------------------------------------------------------------------------- figures
- */
+/* -------------------------------------------------------------------------------------- figures */
 
 void workers_read_stats(struct workers *workers, struct workers_stats *out)
 {
