@@ -7,7 +7,7 @@
 # Prints "ok NAME", "not ok NAME: why" or "skip NAME: inconclusive: why" per cell and script. A run
 # that proves nothing is repeated up to twice, with longer windows; a wrong verdict fails at once.
 # With CHECK_LONG set windows have their full length from the start. The flash sale, which must pass
-# its audit, and the ceiling are measured as well.
+# its audit, the ceiling, and accepting while PostgreSQL is stopped are measured as well.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
@@ -67,6 +67,6 @@ while IFS=$'\t' read -r script target <&3; do
     "0 lock-contention.sh 2") hold "lock-contention 2: p99 at 128 clients is at least 5x that at 8" "p99, " '>= 5' ;;
     "0 overload.sh 3") hold "overload 3: orders are in time again within 2 s after the load fell" "orders in time again" '<= 2' ;;
     esac
-done 3< <(verdict_cells "${phases[@]}"; printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16)
+done 3< <(verdict_cells "${phases[@]}"; printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4)
 say "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -59,7 +59,7 @@ ended() {
     if [[ $status == "$1" ]]; then ok "$2"; else not_ok "$2" "status $status, not $1"; fi
 }
 
-for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention ceilings flash-sale; do
+for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db queue-lag worker-starvation ceilings flash-sale crash retry-storm; do
     run 0 "$script explains itself" "harness/$script.sh" --help
     says "$script says what a target is" 'TARGET is a phase'
 done
@@ -94,7 +94,7 @@ broken=build/broken-$$
 cp -rL phase1 "$broken"
 on_exit rm -rf "$ROOT/$broken" "$ROOT/build/release/$broken"
 sed -i 's/= decide(context, request, &order, &outcome);/= order.user_id < 0 ? decide(context, request, \&order, \&outcome) : ST_DB;/' "$broken/orders.c"
-for script in lock-contention oversell flash-sale overload metastable queue-overflow tail-latency; do
+for script in lock-contention oversell flash-sale overload metastable queue-overflow tail-latency slow-db frozen-db queue-lag worker-starvation; do
     DURATION=0.5 run 1 "$script: a target that answers 500 to everything is an error" "harness/$script.sh" "$broken"
     says "in one sentence" "^$script.sh: $broken does not do its work, .*: it answered ([0-9]+) of \1 orders with 5xx"
 done
@@ -130,6 +130,25 @@ else
     not_ok "a flash sale starts its server" "$(tail -n 1 "$dir/output")"
 fi
 
+# stopped: is the script's PostgreSQL stopped?
+stopped() {
+    local file
+    for file in "$FLASHDEAL_TMP"/*/data/postmaster.pid; do
+        if grep -qs '^State:.*T (stopped)' "/proc/$(head -n 1 "$file" 2>/dev/null)/status"; then return 0; fi
+    done
+    return 1
+}
+RATE=400 harness/frozen-db.sh 1 >"$dir/output" 2>&1 </dev/null &
+script=$!
+for ((tenths = 0; tenths < 300; tenths++)); do
+    if stopped; then break; fi
+    sleep 0.1
+done
+if stopped; then ok "frozen-db stops PostgreSQL"; else not_ok "frozen-db stops PostgreSQL" "$(tail -n 1 "$dir/output")"; fi
+kill -TERM "$script"
+ended 143 "SIGTERM ends it meanwhile"
+clean "and a PostgreSQL that was stopped goes as well"
+
 # A role that may make no database, in a shell whose psql would go to somebody's real one. It is the
 # server of this script, in a directory that `clean` does not look at.
 # shellcheck source=harness/lib/postgres.sh
@@ -149,7 +168,7 @@ as_limited() {
     local port=${PG_URI_BASE#*port=}
     env PGHOST="$PG_DIR" PGPORT="${port%%&*}" PGDATABASE=victim PGUSER=limited "$@"
 }
-for script in oversell overload metastable queue-overflow tail-latency lock-contention flash-sale pool-exhaustion startup-order ceilings; do
+for script in oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db worker-starvation flash-sale pool-exhaustion startup-order ceilings crash retry-storm; do
     name="$script: a role that may make no database is an error"
     DATABASE_URL=${victim/user=flashdeal/user=limited} run 1 "$name" as_limited timeout 60 "harness/$script.sh" 1
     if [[ $(grep -c "^$script.sh: " "$dir/output") == 1 ]]; then
