@@ -16,6 +16,9 @@
 # hold what ours wait for (lock)? Or do they wait for a connection or a worker while all are lent
 # out (pool)? What is too little to explain the growth, or could be noise, is not named.
 #
+# Where orders are decided after the reply (series flashdeal_order_final_seconds), their stages are those
+# of the deciding, and what is left of the time from acceptance to the end was spent in line.
+#
 # A machine that stalls for a moment spoils a mean. So the baseline is a part of its window, the one
 # in the middle when they are sorted by how long an order took; the other window counts whole.
 set -euo pipefail
@@ -54,10 +57,14 @@ middle() {
         /^flashdeal_http_request_duration_seconds_(sum|count)[{]/ && /method="POST"/ && /path="\/orders"/ {
             if (/_count[{]/) count[n] = $NF; else sum[n] = $NF
         }
+        /^flashdeal_order_final_seconds_sum[{]/ { final_s[n] += $NF }
+        /^flashdeal_order_final_seconds_count[{]/ { finals[n] += $NF }
         END {
             for (i = 2; i <= n; i++) {
                 orders = count[i] - count[i - 1]
-                if (orders > 0) printf "%.9f %d\n", (sum[i] - sum[i - 1]) / orders, i - 1
+                ended = finals[i] - finals[i - 1]
+                later = ended > 0 ? (final_s[i] - final_s[i - 1]) / ended : 0
+                if (orders > 0) printf "%.9f %d\n", (sum[i] - sum[i - 1]) / orders + later, i - 1
             }
         }' "$@" | sort -g | awk '{ part[NR] = $2 } END { print part[int((NR + 1) / 2)] }'
 }
@@ -98,6 +105,13 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         value["requests_total", snapshot] += $NF
         if (/status="(429|503)"/) refused[snapshot] += $NF
     }
+    /^flashdeal_order_stage_seconds_sum[{]/ {
+        if (match($0, /stage="[a-z_]*"/)) later[substr($0, RSTART + 7, RLENGTH - 8), snapshot] = $NF
+        spent[snapshot] += $NF
+        next
+    }
+    /^flashdeal_order_final_seconds_sum[{]/ { final_s[snapshot] += $NF; next }
+    /^flashdeal_order_final_seconds_count[{]/ { finals[snapshot] += $NF; async = 1; next }
     /^process_run_delay_seconds_total / { value["run_delay", snapshot] = $NF }
 
     function named(what, why) { printf "named: %s, because %s\n", what, why; exit }
@@ -114,10 +128,22 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
     }
     # Who is refused does not reach the database, so its stages are shared by the others.
     function among(what, window) {
-        count = (what ~ /^(lock_wait|statements|commit)$/) ? decided[window] : orders[window]
+        count = (what ~ (async ? "^(queue_wait|pool_wait|lock_wait|statements|commit)$" : "^(lock_wait|statements|commit)$")) ? decided[window] : orders[window]
         return count >= 1 ? count : 1
     }
-    function mean(what, window) { return 1000 * grew_by(what, 2 * window - 1) / among(what, window) }
+    # Of what a window counted, the part that came after the reply. Tries that did not end it yet count
+    # among the stages only: the line gets what is left, if anything.
+    function later_grew(what, n) {
+        if (what == "request") return final_s[n + 1] - final_s[n]
+        if (what != "queue_wait") return later[what, n + 1] - later[what, n]
+        line = final_s[n + 1] - final_s[n] - (spent[n + 1] - spent[n])
+        return line > 0 ? line : 0
+    }
+    function mean(what, window) {
+        ms_each = 1000 * grew_by(what, 2 * window - 1) / among(what, window)
+        if (async) ms_each += 1000 * later_grew(what, 2 * window - 1) / (what == "request" ? among("commit", window) : among(what, window))
+        return ms_each
+    }
     function read_means(what) {
         before[what] = mean(what, 1)
         after[what] = mean(what, 2)
@@ -136,7 +162,7 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         for (i = 1; i <= 2; i++) {
             orders[i] = grew_by("orders", 2 * i - 1)
             grew_by("requests_total", 2 * i - 1) # only to be missed
-            decided[i] = orders[i] - (refused[2 * i] - refused[2 * i - 1])
+            decided[i] = async ? finals[2 * i] - finals[2 * i - 1] : orders[i] - (refused[2 * i] - refused[2 * i - 1])
         }
         n = split("request validation queue_wait pool_wait lock_wait statements commit reply other run_delay", names, " ")
         for (i = 1; i <= n; i++) read_means(names[i])

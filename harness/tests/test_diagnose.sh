@@ -23,11 +23,12 @@ is() {
 
 # window NAME STAGE=MS...: two snapshots, 500 orders apart, each of which took so long in its stages.
 # The first one has what an hour of other traffic left in the counters. ORDERS; REFUSED of them, which
-# never get to the database; LEAVE_OUT (a pattern).
+# never get to the database; LEAVE_OUT (a pattern). ASYNC: the stages of the deciding and the line come
+# after the reply; so many orders as it says are final at the window's end.
 window() {
     local n
     for n in 0 1; do
-        printf '%s\n' "${@:2}" | awk -F = -v n=$n -v orders="${ORDERS:-500}" -v refused="${REFUSED:-0}" '
+        printf '%s\n' "${@:2}" | awk -F = -v n=$n -v orders="${ORDERS:-500}" -v refused="${REFUSED:-0}" -v async="${ASYNC-}" -v TRIED="${TRIED:-0}" '
             BEGIN { split("validation=0.02 queue_wait=0 pool_wait=0.01 lock_wait=0.3 statements=0.8 commit=1 reply=0.1 other=0.01 run_delay=0.4", d, " ")
                     for (i in d) { split(d[i], p, "="); ms[p[1]] = p[2] } }
             { ms[$1] = $2 }
@@ -39,6 +40,11 @@ window() {
                 for (s in ms) {
                     if (s == "run_delay") continue
                     who = s ~ /^(lock_wait|statements|commit)$/ ? orders - refused : orders
+                    if (async != "" && s ~ /wait$|^(statements|commit)$/) {
+                        final += at(ms[s], async)
+                        if (s != "queue_wait") printf "flashdeal_order_stage_seconds_sum{stage=\"%s\"} %.9f\n", s, at(ms[s], async + TRIED)
+                        ms[s] = 0
+                    }
                     total += at(ms[s], who)
                     printf "flashdeal_http_stage_duration_seconds_sum{%s,stage=\"%s\"} %.9f\n", labels, s, at(ms[s], who)
                     printf "flashdeal_http_stage_duration_seconds_count{%s,stage=\"%s\"} %d\n", labels, s, 9000 + n * orders
@@ -48,6 +54,12 @@ window() {
                 printf "flashdeal_http_request_duration_seconds_count{%s} %d\n", labels, 9000 + n * orders
                 printf "flashdeal_http_requests_total{%s,status=\"201\",outcome=\"ok\"} %d\n", labels, 9000 + n * (orders - refused)
                 printf "flashdeal_http_requests_total{%s,status=\"503\",outcome=\"queue_full\"} %d\n", labels, 70 + n * refused
+                if (async != "") {
+                    printf "flashdeal_order_final_seconds_sum{status=\"confirmed\"} %.9f\n", 0.9 * final
+                    printf "flashdeal_order_final_seconds_sum{status=\"rejected\"} %.9f\n", 0.1 * final
+                    printf "flashdeal_order_final_seconds_count{status=\"confirmed\"} %d\n", 9000 + n * async
+                    printf "flashdeal_order_final_seconds_count{status=\"rejected\"} 10\n"
+                }
                 # What is not about orders, and hangs, all of it in statements.
                 other[1] = "method=\"GET\",path=\"/orders\""
                 other[2] = "method=\"POST\",path=\"/orders/{}\""
@@ -179,6 +191,28 @@ quiet
 lent 14
 foreign 12
 names "a foreign root comes before the pool" lock pool_wait=11
+
+# ------------------------------------------------------------------------ decided after the reply
+export ASYNC=500
+quiet
+is "later: no fault" nothing "$(named)"
+names "later: slow commit, and a line before it" commit commit=21 lock_wait=40 queue_wait=900
+is "later: its mean is the deciding's" "commit 1.000 21.000 21.0" "$(diagnosis | awk '$1 == "commit" { print $1, $2, $3, $4 }')"
+is "later: what is left of the time was the line's" "queue_wait 900.000" "$(diagnosis | awk '$1 == "queue_wait" { print $1, $3 }')"
+names "later: slow statements" statements statements=20 queue_wait=900
+names "later: processors are short" cpu run_delay=12 statements=6 commit=4 reply=1 queue_wait=50
+ASYNC=50 REFUSED=440 names "later: hardly one is decided, slowly" statements statements=80 queue_wait=900
+foreign 20
+ASYNC=0 TRIED=4 names "later: none is decided, for a foreign session holds the row" lock lock_wait=4000
+is "later: tries without an end put nobody into the line" "" "$(diagnosis | grep queue_wait || :)"
+quiet
+lent 14
+names "later: the workers are too few" pool queue_wait=11 statements=0.3 commit=0.5
+window baseline
+goes_on baseline queue_wait=500
+goes_on baseline
+names "later: a stall in a part of the baseline" pool queue_wait=3 statements=0.4
+unset ASYNC
 
 # -------------------------------------------------------------------------------------- noise
 quiet
