@@ -201,13 +201,14 @@ is "later: its mean is the deciding's" "commit 1.000 21.000 21.0" "$(diagnosis |
 is "later: what is left of the time was the line's" "queue_wait 900.000" "$(diagnosis | awk '$1 == "queue_wait" { print $1, $3 }')"
 names "later: slow statements" statements statements=20 queue_wait=900
 names "later: processors are short" cpu run_delay=12 statements=6 commit=4 reply=1 queue_wait=50
-ASYNC=50 REFUSED=440 names "later: hardly one is decided, slowly" statements statements=80 queue_wait=900
+ASYNC=50 names "later: hardly one is decided, slowly" statements statements=80 queue_wait=900
+is "later: a stage's time is shared by those that were" "statements 80.000" "$(diagnosis | awk '$1 == "statements" { print $1, $3 }')"
 foreign 20
 ASYNC=0 TRIED=4 names "later: none is decided, for a foreign session holds the row" lock lock_wait=4000
-is "later: tries without an end put nobody into the line" "" "$(diagnosis | grep queue_wait || :)"
 quiet
 lent 14
 names "later: the workers are too few" pool queue_wait=11 statements=0.3 commit=0.5
+TRIED=9 names "later: tries without an end take nothing from the line" pool pool_wait=11 statements=0.3 commit=0.5
 window baseline
 goes_on baseline queue_wait=500
 goes_on baseline
