@@ -29,7 +29,7 @@ struct id_key {
 /* Draws a secret, one for all tables of a set. Aborts if the kernel has no randomness to give. */
 struct id_key id_key_secret(void);
 
-/* The key of an id of at most ID_TABLE_ID_MAX bytes (assert), printable ASCII. */
+/* The key of an id of at most ID_TABLE_ID_MAX bytes (assert): letters, digits and dashes. */
 struct id_key id_key_of(const struct id_key *secret, const char *id);
 
 /* A table of at most max entries, from 1, with values of value_size bytes, a multiple of 8. Aborts
