@@ -177,8 +177,27 @@ $(filter $(B)/tests/test_loadgen%,$(HARNESS_TESTS)): \
 	$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard harness/loadgen/*.c)))
 $(B)/harness/tests/test_loadgen%.o: CFLAGS += $(PARSER_CFLAGS)
 
-# Small servers that the tests measure against: harness/tests/stub.c, harness/tests/bare.c.
-$(B)/tests/stub $(B)/tests/bare: $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
+# Those of a phase's leaves, with the leaves.
+LEAF_TEST := $(B)/tests/test_
+TICKETS := $(addprefix $(B)/phase4/,tickets.o tickets_publish.o)
+$(addprefix $(LEAF_TEST),order_queue order_queue_threads): $(B)/phase4/order_queue_memory.o
+$(addprefix $(LEAF_TEST),tickets tickets_arrival tickets_threads): $(TICKETS)
+$(addprefix $(LEAF_TEST),inventory inventory_once): \
+	$(addprefix $(B)/phase4/,inventory_pessimistic.o order.o)
+$(LEAF_TEST)inventory_keys: \
+	$(addprefix $(B)/phase5/,inventory_pessimistic.o order.o idempotency.o)
+$(LEAF_TEST)sales: $(B)/phase4/sales_cache.o
+$(LEAF_TEST)idempotency: $(B)/phase5/idempotency.o
+$(LEAF_TEST)purge: $(B)/phase5/purge.o
+
+# A benchmark: make bench-tickets.
+$(B)/tests/bench_tickets: $(B)/harness/tests/bench_tickets.o $(TICKETS) $(LIB)
+	@mkdir -p $(@D)
+	$(call note,link,$@)
+	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(LIBS_SERVER) -o $@
+
+# Small servers that the tests use: harness/tests/stub.c, bare.c and commit_cut.c.
+$(B)/tests/stub $(B)/tests/bare $(B)/tests/commit_cut: $(B)/tests/%: $(B)/harness/tests/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call note,link,$@)
 	$(Q)$(LINK) $(filter %.o,$^) $(LIB) $(LIBS_SERVER) -o $@
@@ -195,7 +214,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 # The lines that begin with "#: " are what `make help` prints, in this order.
 
 .PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures matrix \
-	check check-quick check-all lint format clean tests tools print-phases print-cflags
+	check check-quick check-all bench-tickets lint format clean tests tools print-phases print-cflags
 
 #: First
 #:   make demo               install what is missing, then the story in four minutes
@@ -276,6 +295,7 @@ matrix:
 #:   make check-phase1       phase 1 only: the contract in three modes, and its scenarios
 #:   make check-all          everything long as well
 #:   make lint               shellcheck, cppcheck, clang-tidy, gcc -fanalyzer
+#:   make bench-tickets      a million of phase 4's tickets: their memory, and a lookup's time
 check:
 	@harness/check.sh all
 
@@ -287,6 +307,9 @@ check-all:
 
 check-phase%:
 	@harness/check.sh phase $*
+
+bench-tickets: $(B)/tests/bench_tickets
+	@$<
 
 lint:
 	@harness/setup.sh tier1 test

@@ -191,16 +191,21 @@ side_by_side() {
     cat "$out"/*
 }
 
-# Those that look at a running server (target.h) are run by the script that starts it.
+# programs MODE common|harness|leaves: the test programs of common/, of the harness, of the phases'
+# leaves. Those that look at a running server (target.h) are run by the script that starts it.
 programs() {
-    local mode=$1 dir=$2 source
+    local mode=$1 what=$2 dir=harness/tests source kind
+    [[ $what != common ]] || dir=common/tests
     for source in "$ROOT/$dir"/test_*.c; do
         [[ -e $source ]] || continue
-        grep -q '"harness/tests/target.h"' "$source" || say "build/$mode/tests/$(basename "$source" .c)"
+        kind=${dir%/tests}
+        ! grep -qE '^#include "phase[0-8]/' "$source" || kind=leaves
+        ! grep -q '"harness/tests/target.h"' "$source" || kind=
+        [[ $kind != "$what" ]] || say "build/$mode/tests/$(basename "$source" .c)"
     done
 }
 
-# programs_step NAME SECONDS MODE DIRECTORY: its test programs, each with a database of its own.
+# programs_step NAME SECONDS MODE common|harness|leaves: each with a database of its own.
 programs_step() {
     local name=$1 program uri list=()
     [[ $name =~ ${ONLY:-.} ]] || return 0
@@ -217,11 +222,14 @@ programs_step() {
 # `timeout` cannot run a function: steps that need one call this script itself.
 build_step() { step "build $1" "$BUILD_S" plain make -j2 MODE="$1" all tests; }
 
-unit_step() { programs_step "unit tests $1" "$UNIT_S" "$1" common/tests; }
+unit_steps() {
+    programs_step "unit tests $1" "$UNIT_S" "$1" common
+    programs_step "leaf tests $1" "$UNIT_S" "$1" leaves
+}
 
 harness_steps() {
     local list
-    programs_step "harness programs" "$HARNESS_S" release harness/tests
+    programs_step "harness programs" "$HARNESS_S" release harness
     mapfile -t list < <(find "$ROOT/harness" -name 'test_*.sh' | sort)
     step "harness scripts" "$HARNESS_S" counts bash "$ROOT/harness/check.sh" scripts "${list[@]}"
 }
@@ -248,7 +256,7 @@ contract_collect() {
 # mode_steps MODE N..: the unit tests beside the contract, which leaves the cores idle.
 mode_steps() {
     contract_launch "$@"
-    unit_step "$1"
+    unit_steps "$1"
     contract_collect "$@"
 }
 
