@@ -10,11 +10,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/key.h"
+#include "harness/contract/store.h"
 #include "harness/contract/token.h"
 
-enum { URL_SIZE = 2048, PATH_SIZE = 64, SENT_SIZE = 8192, USERS_PER_SECOND = 1000 };
+enum {
+    URL_SIZE = 2048,
+    PATH_SIZE = 96,
+    SENT_SIZE = 8192,
+    USERS_PER_SECOND = 1000,
+    POLL_MS = 5,
+    FIRST_CACHED = 4, /* the phase from which on a sale may be a little old */
+};
 
 static CURL *handle;
 static struct reply reply;
@@ -97,12 +107,17 @@ static void prepare(const struct client_request *request, const char *method)
 /* The fields that libcurl would not send of itself; the caller frees them. */
 static struct curl_slist *make_fields(const struct client_request *request)
 {
-    char token[TOKEN_LINE_SIZE];
+    char token[TOKEN_LINE_SIZE], key[KEY_LINE_SIZE] = "";
     struct curl_slist *fields = NULL;
     token_field(request->user, token);
+    if (request->key != NULL) {
+        key_field_of(request->key, key);
+    } else if (request->body != NULL && strcmp(request->path, "/orders") == 0) {
+        key_field(key);
+    }
     const char *const lines[] = {request->body != NULL ? "Content-Type: application/json" : NULL,
-                                 token[0] != '\0' ? token : NULL, request->fields[0],
-                                 request->fields[1]};
+                                 token[0] != '\0' ? token : NULL, key[0] != '\0' ? key : NULL,
+                                 request->fields[0], request->fields[1]};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         fields = lines[i] != NULL ? curl_slist_append(fields, lines[i]) : fields;
     }
@@ -139,19 +154,31 @@ const struct reply *client_get_sale(long sale)
     return client_get(path);
 }
 
-const struct reply *client_order(long sale, long long user, int quantity)
+const struct reply *client_order_with(const char *key, long sale, long long user, int quantity)
 {
     char body[128];
     snprintf(body, sizeof(body), "{\"sale_id\":%ld,\"user_id\":%lld,\"quantity\":%d}", sale, user,
              quantity);
     return client_send(
-        &(const struct client_request){.path = "/orders", .body = body, .user = user});
+        &(const struct client_request){.path = "/orders", .body = body, .user = user, .key = key});
+}
+
+const struct reply *client_order(long sale, long long user, int quantity)
+{
+    return client_order_with(NULL, sale, user, quantity);
 }
 
 const struct reply *client_get_order(const char *id, long long user)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof(path), "/orders/%s", id);
+    return client_send(&(const struct client_request){.path = path, .user = user});
+}
+
+const struct reply *client_wait_order(const char *id, long long user, int wait_ms)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "/orders/%s?wait_ms=%d", id, wait_ms);
     return client_send(&(const struct client_request){.path = path, .user = user});
 }
 
@@ -169,5 +196,19 @@ long long client_stock(long sale)
     cJSON *object = judge_object(client_get_sale(sale), 200);
     long long stock = judge_number(object, "stock_left");
     cJSON_Delete(object);
+    return stock;
+}
+
+long long client_fresh_stock(long sale)
+{
+    int64_t deadline_ns = clock_deadline_ns(CONTRACT_PATIENCE_MS);
+    long long expected = store_stock(sale);
+    long long stock = client_stock(sale);
+    while (stock != expected && contract.phase >= FIRST_CACHED && clock_now_ns() < deadline_ns) {
+        clock_sleep_until(clock_deadline_ns(POLL_MS));
+        expected = store_stock(sale);
+        stock = client_stock(sale);
+    }
+    ck_assert_msg(stock == expected, "GET says %lld are left, the database %lld", stock, expected);
     return stock;
 }

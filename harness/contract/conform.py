@@ -6,7 +6,8 @@
 For each: the path is a template of the file that phase N has on the listener that was asked (those
 with servers of their own are the admin listener's), with this method and this status; the
 content type is listed; required headers are there and every listed header fits its schema; the body
-fits its schema, problem code included. A path or method that the file does not have in phase N may
+fits its schema, problem code included. Where the reply is a success, the request had every header
+that the file requires, as the file writes it (a server that takes less than it asks for has no rule). A path or method that the file does not have in phase N may
 get what x-undeclared-path and x-undeclared-method say, bytes that are no request what
 x-undeclared-any says. A path whose parameter does not fit its schema may also be taken for an
 undeclared one. What the phase does not have (x-phase-from, x-phase-until, x-code-phases) is not
@@ -133,6 +134,14 @@ class Contract:
             return name, pairs
         return "(undeclared path)", self.undeclared("path")
 
+    def parameters(self, exchange):
+        """Of the operation that the exchange is one of; none for what the file does not list."""
+        bare = exchange["path"].split("?", 1)[0]
+        for pattern, _, operations in self.paths:
+            if pattern.fullmatch(bare) and exchange["method"] in operations:
+                return operations[exchange["method"]]["parameters"]
+        return []
+
     def fits_parameters(self, operation, values):
         return all(self.fits(parameter["schema"], values[parameter["name"]])
                    for parameter in operation["parameters"] if parameter["in"] == "path")
@@ -187,6 +196,21 @@ def check_headers(contract, reply, values):
             raise Fault(f"header {name}: {complaint}")
 
 
+def check_request(contract, exchange, parameters):
+    """The headers that the phase requires of a request that succeeds."""
+    sent = {name.lower(): value for name, value in exchange["request_headers"].items()}
+    for parameter in parameters:
+        if parameter["in"] != "header" or not in_phase(parameter, contract.phase):
+            continue
+        if not parameter.get("required") and contract.phase < parameter.get("x-required-from", 99):
+            continue
+        value = sent.get(parameter["name"].lower())
+        if value is None:
+            raise Fault(f"{exchange['status']} without {parameter['name']} in the request")
+        if complaint := contract.complaint(parameter["schema"], value):
+            raise Fault(f"{exchange['status']} for {parameter['name']}: {complaint}")
+
+
 def check_body(contract, exchange, reply, values):
     content = reply.get("content", {})
     kind = values.get("content-type", "").split(";")[0].strip().lower()
@@ -218,6 +242,8 @@ def check(contract, exchange):
             values = header_values(exchange)
             check_headers(contract, reply, values)
             check_body(contract, exchange, reply, values)
+            if exchange["status"] < 400:
+                check_request(contract, exchange, contract.parameters(exchange))
             return name
         except Fault as fault:
             faults.append(str(fault))

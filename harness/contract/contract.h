@@ -29,6 +29,12 @@ enum {
     SALE_EMPTIED = 1007,    /* another session sells it out meanwhile */
     SALE_CROWDED = 1008,    /* at most two each; one user's orders, all at once */
     SALE_QUEUED = 1009,     /* its orders have to stand in line */
+    SALE_LINE = 1010,       /* the same, from phase 4: what stands in line is sold */
+    SALE_WINDOW = 1011,     /* its window opens and closes while orders wait */
+    SALE_REFUSED = 1012,    /* the database refuses orders of it, as a trigger says */
+    SALE_GONE = 1013,       /* it is deleted while an order waits */
+    SALE_MARK = 1014,       /* inserted last, its stock another one in every run */
+    SALE_LATER = 1015,      /* it is there once a test has inserted it */
     SALE_UNKNOWN = 999999999,
 };
 
@@ -46,6 +52,7 @@ enum group {
     GROUP_WHOLE,     /* everything that the usual settings show */
     GROUP_ADMISSION, /* few workers, a short queue, a low rate */
     GROUP_TRUSTING,  /* no AUTH_SECRET: the body's user is believed */
+    GROUP_FORGETFUL, /* from phase 4: few tickets, so that orders are soon forgotten */
 };
 
 struct contract {
@@ -60,6 +67,7 @@ struct contract {
     /* The server's settings of the same names. */
     int read_timeout_ms, threads;
     int db_pool, db_workers, queue_max, order_deadline_ms, rate_limit;
+    int longpoll_max, tickets_max;
     int untimed_percent; /* of a request's time, that may be in no stage */
 };
 
@@ -100,6 +108,14 @@ void good_auth_add(Suite *suite);
 void good_trusting_add(Suite *suite);
 void good_queue_add(Suite *suite);
 void good_rate_add(Suite *suite);
+void good_cache_add(Suite *suite);
+void good_async_add(Suite *suite);
+void good_wait_add(Suite *suite);
+void good_refusals_add(Suite *suite);
+void good_line_add(Suite *suite);
+void good_tickets_add(Suite *suite);
+void good_keys_add(Suite *suite);
+void good_keys_line_add(Suite *suite);
 void good_admin_add(Suite *suite);
 void good_metrics_add(Suite *suite);
 void good_trace_add(Suite *suite);

@@ -10,21 +10,59 @@
 #include "common/clock.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/key.h"
 #include "harness/contract/token.h"
 
-void crowd_send(struct crowd_order *order, long sale, long long user)
+static const char *line_end(const char *line)
 {
-    char body[128], token[TOKEN_LINE_SIZE];
-    token_field(user, token);
-    snprintf(body, sizeof(body), "{\"sale_id\":%ld,\"user_id\":%lld,\"quantity\":1}", sale, user);
-    snprintf(order->request, sizeof(order->request),
-             "POST /orders HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-             "%s%sContent-Length: %zu\r\n\r\n%s",
-             contract.at[PUBLIC].authority, token, token[0] != '\0' ? "\r\n" : "", strlen(body),
-             body);
+    return line[0] != '\0' ? "\r\n" : "";
+}
+
+static void send_request(struct crowd_order *order)
+{
     order->wire = wire_open(PUBLIC);
     order->sent_ns = clock_now_ns();
     ck_assert(wire_send(order->wire, order->request, strlen(order->request)));
+}
+
+static void send_order(struct crowd_order *order, const char *key, long sale, long long user,
+                       int quantity)
+{
+    char body[128], token[TOKEN_LINE_SIZE];
+    token_field(user, token);
+    snprintf(body, sizeof(body), "{\"sale_id\":%ld,\"user_id\":%lld,\"quantity\":%d}", sale, user,
+             quantity);
+    snprintf(order->request, sizeof(order->request),
+             "POST /orders HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+             "%s%s%s%sContent-Length: %zu\r\n\r\n%s",
+             contract.at[PUBLIC].authority, token, line_end(token), key, line_end(key),
+             strlen(body), body);
+    send_request(order);
+}
+
+void crowd_send(struct crowd_order *order, long sale, long long user)
+{
+    char key[KEY_LINE_SIZE];
+    key_field(key);
+    send_order(order, key, sale, user, 1);
+}
+
+void crowd_send_with(struct crowd_order *order, const char *key, long sale, long long user,
+                     int quantity)
+{
+    char field[KEY_LINE_SIZE];
+    key_field_of(key, field);
+    send_order(order, field, sale, user, quantity);
+}
+
+void crowd_ask(struct crowd_order *order, const char *id, long long user, int wait_ms)
+{
+    char token[TOKEN_LINE_SIZE];
+    token_field(user, token);
+    snprintf(order->request, sizeof(order->request),
+             "GET /orders/%s?wait_ms=%d HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", id, wait_ms,
+             contract.at[PUBLIC].authority, token, line_end(token));
+    send_request(order);
 }
 
 const struct reply *crowd_try_receive(struct crowd_order *order, int64_t deadline_ns)

@@ -7,7 +7,7 @@
 #include "harness/contract/reply.h"
 #include "harness/contract/wire.h"
 
-enum { CROWD_REQUEST_SIZE = 768 };
+enum { CROWD_REQUEST_SIZE = 1024 };
 
 struct crowd_order {
     struct wire *wire;
@@ -18,6 +18,13 @@ struct crowd_order {
 /* Sends an order for one unit, with the user's token where the target asks for it, and does not
  * wait. */
 void crowd_send(struct crowd_order *order, long sale, long long user);
+
+/* The same for so many units, with a key of the caller's (from phase 5). */
+void crowd_send_with(struct crowd_order *order, const char *key, long sale, long long user,
+                     int quantity);
+
+/* Asks, as user, for the order of that id, ?wait_ms= (from phase 4), and does not wait. */
+void crowd_ask(struct crowd_order *order, const char *id, long long user, int wait_ms);
 
 /* Takes its reply off the connection, judges it as every reply is, and closes the connection. NULL:
  * none came before deadline_ns; order->wire is still open then. The reply is the caller's until the

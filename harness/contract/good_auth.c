@@ -1,5 +1,5 @@
-/* good_auth: whose an order is (from phase 3, until orders are decided later), and what a target
- * does that was given no secret: it believes the body, and says so when it starts.
+/* good_auth: whose an order is (from phase 3), and what a target does that was given no secret: it
+ * believes the body, and says so when it starts.
  *
  * Wrong tokens are rows (rows_auth.c). */
 #include <check.h>
@@ -10,20 +10,13 @@
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
 #include "harness/contract/loglines.h"
+#include "harness/contract/outcome.h"
 
 static const char UNKNOWN_ORDER[] = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 static long good_sale(void)
 {
     return contract.database != NULL ? SALE_OPEN : SALE_SEEDED;
-}
-
-static void buy(long long user, char id[UUID_TEXT_SIZE])
-{
-    cJSON *order = judge_object(client_order(good_sale(), user, 1), 201);
-    ck_assert(uuid_is_valid(judge_text(order, "order_id")));
-    memcpy(id, judge_text(order, "order_id"), UUID_TEXT_SIZE);
-    cJSON_Delete(order);
 }
 
 /* The problem without what differs from one to the next. */
@@ -42,7 +35,7 @@ START_TEST(another_users_order_is_not_there)
     char id[UUID_TEXT_SIZE];
     long long owner = client_new_user();
     long long other = client_new_user();
-    buy(owner, id);
+    outcome_buy(good_sale(), owner, 1, id);
     judge_problem(client_get_order(id, other), 404, "order_not_found");
     char *text = problem_text(client_get_order(id, other));
     char *unknown = problem_text(client_get_order(UNKNOWN_ORDER, other));
@@ -60,7 +53,7 @@ START_TEST(order_is_found_by_its_id_in_capitals)
 {
     char id[UUID_TEXT_SIZE];
     long long owner = client_new_user();
-    buy(owner, id);
+    outcome_buy(good_sale(), owner, 1, id);
     for (char *at = id; *at != '\0'; at++) {
         *at = (char)(*at >= 'a' && *at <= 'f' ? *at - 'a' + 'A' : *at);
     }
@@ -71,8 +64,8 @@ END_TEST
 void good_auth_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"another user's order is not there", another_users_order_is_not_there, 3, 4, NEEDS_SECRET},
-        {"an order is found by its id in capitals", order_is_found_by_its_id_in_capitals, 1, 4,
+        {"another user's order is not there", another_users_order_is_not_there, 3, 0, NEEDS_SECRET},
+        {"an order is found by its id in capitals", order_is_found_by_its_id_in_capitals, 1, 0,
          NEEDS_NOTHING},
     };
     contract_add_tests(suite, tests, sizeof(tests) / sizeof(tests[0]));
@@ -94,7 +87,7 @@ END_TEST
 START_TEST(anyone_may_read_an_order)
 {
     char id[UUID_TEXT_SIZE];
-    buy(client_new_user(), id);
+    outcome_buy(good_sale(), client_new_user(), 1, id);
     ck_assert_int_eq(client_get_order(id, 0)->status, 200);
     judge_problem(client_get_order(UNKNOWN_ORDER, 0), 404, "order_not_found");
 }
@@ -111,8 +104,8 @@ END_TEST
 void good_trusting_add(Suite *suite)
 {
     const struct contract_test tests[] = {
-        {"without a secret no token is looked at", a_token_is_not_looked_at, 3, 4, NEEDS_NOTHING},
-        {"without a secret anyone may read an order", anyone_may_read_an_order, 3, 4,
+        {"without a secret no token is looked at", a_token_is_not_looked_at, 3, 7, NEEDS_NOTHING},
+        {"without a secret anyone may read an order", anyone_may_read_an_order, 3, 7,
          NEEDS_NOTHING},
         {"without a secret the start said so", the_start_said_so, 3, 7, NEEDS_LOG},
     };

@@ -15,7 +15,7 @@
 #include "harness/contract/exchange.h"
 #include "harness/contract/timing.h"
 
-enum { IDS_MAX = 16384, SHOWN_MAX = 300, FIRST_TIMED_PHASE = 2, FIRST_QUEUED_PHASE = 3 };
+enum { IDS_MAX = 32768, SHOWN_MAX = 300, FIRST_TIMED_PHASE = 2, FIRST_QUEUED_PHASE = 3 };
 
 /* Both ends of a reply's way round their times to 0.001 ms, part by part. */
 static const double ROUNDING_MS = 0.05;

@@ -49,10 +49,15 @@ void contract_add_tests(Suite *suite, const struct contract_test *tests, size_t 
 
 static void add_group(Suite *suite)
 {
+    good_cache_add(suite);
     switch (contract.group) {
     case GROUP_WHOLE:
         good_paths_add(suite);
         good_orders_add(suite);
+        good_async_add(suite);
+        good_wait_add(suite);
+        good_refusals_add(suite);
+        good_keys_add(suite);
         good_races_add(suite);
         good_wire_add(suite);
         good_auth_add(suite);
@@ -66,11 +71,17 @@ static void add_group(Suite *suite)
         before_rows_add(suite);
         good_rate_add(suite);
         good_queue_add(suite);
+        good_line_add(suite);
+        good_keys_line_add(suite);
         break;
     case GROUP_TRUSTING:
         before_rows_add(suite);
         good_orders_add(suite);
         good_trusting_add(suite);
+        break;
+    case GROUP_FORGETFUL:
+        before_rows_add(suite);
+        good_tickets_add(suite);
         break;
     }
     afterwards_add(suite);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "harness/contract/contract.h"
+#include "harness/contract/key.h"
 #include "harness/contract/token.h"
 
 enum { NUMBER_SIZE = 24, USER = 7 };
@@ -38,12 +39,24 @@ static void append_number(struct message *out, long long number)
     append_text(out, text);
 }
 
-static void append_client(struct message *out)
+static void append_field(struct message *out, const char *field)
+{
+    append_text(out, field);
+    append_text(out, field[0] != '\0' ? "\r\n" : "");
+}
+
+static void append_token(struct message *out)
 {
     char field[TOKEN_LINE_SIZE];
     token_field(USER, field);
-    append_text(out, field);
-    append_text(out, field[0] != '\0' ? "\r\n" : "");
+    append_field(out, field);
+}
+
+static void append_key(struct message *out)
+{
+    char field[KEY_LINE_SIZE];
+    key_field(field);
+    append_field(out, field);
 }
 
 /* Writes the row's claims, with NUL, and their mac under the secret. */
@@ -82,6 +95,8 @@ enum placeholder {
     SALE,
     LENGTH,
     CLIENT,
+    TOKEN,
+    KEY,
     REPEAT,
     EXPIRY,
     PAST,
@@ -96,7 +111,8 @@ static const char *const names[NONE] = {
     [ADDRESS] = "<<host>>",  [SALE] = "<<sale>>",     [LENGTH] = "<<length>>",
     [CLIENT] = "<<client>>", [REPEAT] = "<<repeat>>", [EXPIRY] = "<<expiry>>",
     [PAST] = "<<past>>",     [SIGNED] = "<<signed>>", [FOREIGN] = "<<foreign>>",
-    [MAC] = "<<mac>>",       [CAPITALS] = "<<MAC>>",
+    [MAC] = "<<mac>>",       [CAPITALS] = "<<MAC>>",  [TOKEN] = "<<token>>",
+    [KEY] = "<<key>>",
 };
 
 static void append_value(struct message *out, const struct row *row, enum placeholder placeholder,
@@ -113,7 +129,14 @@ static void append_value(struct message *out, const struct row *row, enum placeh
         append_number(out, (long long)body_length);
         return;
     case CLIENT:
-        append_client(out);
+        append_token(out);
+        append_key(out);
+        return;
+    case TOKEN:
+        append_token(out);
+        return;
+    case KEY:
+        append_key(out);
         return;
     case REPEAT:
         for (int i = 0; i < row->times; i++) {

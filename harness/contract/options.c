@@ -19,6 +19,8 @@ enum {
     THREADS_DEFAULT = 48,
     UNTIMED_DEFAULT_PERCENT = 5,
     COMPLAINT_SIZE = 128,
+    DEADLINE_PHASE = 3, /* the one whose orders have a deadline in line */
+    TICKETS_PHASE = 4,
 };
 
 struct contract contract = {
@@ -33,7 +35,8 @@ static const char USAGE[] =
     "  --url URL              http://host:port of the target\n"
     "  --phase N              the phase whose contract it speaks, 0..8\n"
     "  --group NAME           whole (default); admission: for a target with few workers, a short\n"
-    "                         queue and a low rate; trusting: for one without AUTH_SECRET\n"
+    "                         queue and a low rate; trusting: for one without AUTH_SECRET;\n"
+    "                         forgetful: for one with few tickets (from phase 4)\n"
     "  --database URI         libpq URI of its database: adds the tests that need sales of their "
     "own\n"
     "  --admin-url URL        http://host:port of its admin listener (from phase 2)\n"
@@ -47,7 +50,9 @@ static const char USAGE[] =
     "  --db-pool N            DB_POOL\n"
     "  --db-workers N         DB_WORKERS (from phase 3)\n"
     "  --queue-max N          QUEUE_MAX\n"
-    "  --order-deadline-ms MS ORDER_DEADLINE_MS\n"
+    "  --order-deadline-ms MS ORDER_DEADLINE_MS (phase 3)\n"
+    "  --longpoll-max N       LONGPOLL_MAX (from phase 4)\n"
+    "  --tickets-max N        TICKETS_MAX (from phase 4)\n"
     "  --rate-limit N         RATE_LIMIT\n"
     "what is slowed down by other tools than the machine:\n"
     "  --untimed-percent N    of a request's time, may be in no stage with a name (default 5)\n";
@@ -80,6 +85,8 @@ static const struct {
     {"queue-max", &contract.queue_max, 1, 4096},
     {"order-deadline-ms", &contract.order_deadline_ms, 1, 60000},
     {"rate-limit", &contract.rate_limit, 1, 1000000},
+    {"longpoll-max", &contract.longpoll_max, 1, 4096},
+    {"tickets-max", &contract.tickets_max, 1, 1000000},
     {"untimed-percent", &contract.untimed_percent, 1, 100},
 };
 
@@ -125,13 +132,13 @@ static void read_url(const char *url, struct address *out)
 
 static enum group read_group(const char *name)
 {
-    static const char *const names[] = {"whole", "admission", "trusting"};
+    static const char *const names[] = {"whole", "admission", "trusting", "forgetful"};
     size_t which = 0;
     while (which < sizeof(names) / sizeof(names[0]) && strcmp(names[which], name) != 0) {
         which++;
     }
     if (which == sizeof(names) / sizeof(names[0])) {
-        end_with_usage("--group is whole, admission or trusting");
+        end_with_usage("--group is whole, admission, trusting or forgetful");
     }
     return (enum group)which;
 }
@@ -185,9 +192,15 @@ static void check_options(void)
     }
     if (contract.group == GROUP_ADMISSION &&
         (contract.database == NULL || contract.db_workers == 0 || contract.queue_max == 0 ||
-         contract.order_deadline_ms == 0 || contract.rate_limit == 0)) {
+         (contract.order_deadline_ms == 0 && contract.phase == DEADLINE_PHASE) ||
+         contract.rate_limit == 0)) {
         end_with_usage("--group admission needs --database, --db-workers, --queue-max, "
-                       "--order-deadline-ms and --rate-limit");
+                       "--rate-limit and in phase 3 --order-deadline-ms");
+    }
+    if (contract.group == GROUP_FORGETFUL &&
+        (contract.database == NULL || contract.tickets_max == 0 ||
+         contract.phase < TICKETS_PHASE)) {
+        end_with_usage("--group forgetful needs --database, --tickets-max and a phase from 4");
     }
 }
 

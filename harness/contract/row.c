@@ -225,9 +225,9 @@ static void run_row(const struct row *row)
 
 /* ------------------------------------------------------------------------------------------ */
 
-static const struct row_table *const tables[] = {&rows_framing, &rows_slow, &rows_routes,
-                                                 &rows_length,  &rows_json, &rows_fields,
-                                                 &rows_auth,    &rows_admin};
+static const struct row_table *const tables[] = {
+    &rows_framing, &rows_slow, &rows_routes, &rows_length, &rows_json,
+    &rows_fields,  &rows_auth, &rows_wait,   &rows_key,    &rows_admin};
 
 /* The i-th row of all tables. */
 static const struct row *find_row(size_t i)

@@ -6,7 +6,9 @@
  *     <<sale>>      the sale that bad input aims at
  *     <<length>>    the body's length in bytes
  *     <<client>>    the header lines that a proper client of the phase sends with every order: a
- *                   token of user 7 from phase 3, where the target has a secret
+ *                   token of user 7 from phase 3, where the target has a secret, and the <<key>>
+ *     <<token>>     that token alone
+ *     <<key>>       an Idempotency-Key of its own, from phase 5
  *     <<repeat>>    the row's `repeat`, `times` times
  *     <<signed>>    the row's `claims`, a dot, and their mac under the target's secret
  *     <<foreign>>   the same under another secret
@@ -91,6 +93,8 @@ extern const struct row_table rows_length;  /* Content-Length, Transfer-Encoding
 extern const struct row_table rows_json;    /* bodies that are not the one JSON object */
 extern const struct row_table rows_fields;  /* its fields */
 extern const struct row_table rows_auth;    /* tokens, wrong and right */
+extern const struct row_table rows_wait;    /* wait_ms */
+extern const struct row_table rows_key;     /* Idempotency-Key */
 extern const struct row_table rows_admin;   /* the admin listener */
 
 #define HOST "Host: <<host>>\r\n"

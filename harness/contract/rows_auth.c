@@ -25,8 +25,9 @@
             .expect = {{status_, code_}}, .connection = STAYS
 
 #define GOOD(lines)                                                                                \
-    FROM_3, .claims = "7.<<expiry>>", .head = POST(lines), .body = TEXT(UNKNOWN_SALE_ORDER),       \
-            .expect = {{404, "sale_not_found"}}, .connection = STAYS
+    FROM_3, .claims = "7.<<expiry>>", .head = POST("<<key>>" lines),                               \
+            .body = TEXT(UNKNOWN_SALE_ORDER), .expect = {{404, "sale_not_found"}},                 \
+            .connection = STAYS
 #define IGNORED(status_, code_) .from = 3, .expect = {{status_, code_}}, .connection = STAYS
 
 static const struct row rows[] = {
@@ -149,7 +150,7 @@ static const struct row rows[] = {
     {"the scheme in capitals is fine", GOOD("AUTHORIZATION: BEARER <<signed>>\r\n")},
     {"spaces after the scheme are fine", GOOD(BEARER("  <<signed>>"))},
     {"a token of the last user is fine", FROM_3, .claims = "9007199254740991.<<expiry>>",
-     .head = POST(BEARER("<<signed>>")),
+     .head = POST("<<key>>" BEARER("<<signed>>")),
      .body = TEXT("{\"sale_id\":999999999,\"user_id\":9007199254740991,\"quantity\":1}"),
      .expect = {{404, "sale_not_found"}}, .connection = STAYS},
 

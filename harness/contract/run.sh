@@ -3,8 +3,8 @@
 #
 # Builds both, starts the server, runs the black-box suite, stops the server, then sees what it logs
 # and how it starts and ends, and holds every exchange against openapi.yaml. From phase 3 on the suite
-# meets two more servers: one with a short queue and a low rate, and one without AUTH_SECRET. Prints
-# what Check prints and a line `ok NAME` or `not ok NAME` per test of its own; exit status 0 if nothing
+# meets two more servers: one with a short queue and a low rate, and one without AUTH_SECRET; from
+# phase 4 on also one that forgets soon. Prints what Check prints and a line `ok NAME` or `not ok NAME` per test of its own; exit status 0 if nothing
 # failed. Logs and exchanges stay in build/MODE/contract-phaseN/. DATABASE_URL uses an existing
 # PostgreSQL server.
 set -euo pipefail
@@ -18,6 +18,8 @@ source "$ROOT/harness/contract/server.sh"
 source "$ROOT/harness/contract/startup.sh"
 # shellcheck source=harness/contract/lifecycle.sh
 source "$ROOT/harness/contract/lifecycle.sh"
+# shellcheck source=harness/contract/async.sh
+source "$ROOT/harness/contract/async.sh"
 # shellcheck source=harness/contract/telemetry.sh
 source "$ROOT/harness/contract/telemetry.sh"
 
@@ -31,6 +33,9 @@ RATE=10000       # so many that nobody is refused, but where that is what is tes
 LOW_RATE=5
 DEADLINE_MS=1000 # an order's in line, there
 READ_TIMEOUT=1000
+REFRESH_MS=20    # SALES_REFRESH_MS, from phase 4 on: the suite waits for what it has changed
+LONGPOLL=8       # orders that may be waited for, there
+TICKETS=256      # orders that are remembered, where they are to be forgotten soon: the fewest allowed
 SANITIZED_UNTIMED=20 # percent of an order's time in no stage: a sanitizer slows down what is between
 SETTLE_TRIES=50  # of 0.1 s, until sessions and descriptors are given back
 HERE=$ROOT/harness/contract
@@ -128,12 +133,14 @@ suite() {
         shift
     done
     shift
-    server_serve DATABASE_URL="$URI" DB_POOL="$POOL" DB_WORKERS="$WORKERS" QUEUE_MAX="$QUEUE" "$@"
+    server_serve DATABASE_URL="$URI" DB_POOL="$POOL" DB_WORKERS="$WORKERS" QUEUE_MAX="$QUEUE" \
+        SALES_REFRESH_MS="$REFRESH_MS" LONGPOLL_MAX="$LONGPOLL" "$@"
     before=$(sockets)
     if ((phase >= 2)); then options+=(--admin-url "$ADMIN_URL" --log "$SERVER_LOG"); fi
     "$ROOT/build/$mode/contract" --url "$SERVER_URL" --phase "$phase" --group "$group" \
         --database "$URI" --pid "$SERVER_PID" --exchanges "$EXCHANGES" --db-pool "$POOL" \
-        --db-workers "$WORKERS" --queue-max "$QUEUE" "${options[@]}" || status=$?
+        --db-workers "$WORKERS" --queue-max "$QUEUE" --longpoll-max "$LONGPOLL" "${options[@]}" ||
+        status=$?
     verdict "the suite came to its end$name" "$( ((status <= 1)) || echo "exit status $status")"
     ((status == 0)) || FAILED=$((FAILED + 1))
     settles "no session is left idle in a transaction$name" 0 idle_in_transaction
@@ -164,6 +171,10 @@ suites() {
     suite trusting ', without a secret' --threads "$threads" -- HTTP_THREADS="$threads" \
         DB_LOCK_MS=500 RATE_LIMIT="$RATE"
     SECRET_SET=("AUTH_SECRET=$SECRET")
+    if ((phase < 4)); then return 0; fi
+    suite forgetful ', with few tickets' --secret "$SECRET" --threads "$threads" \
+        --tickets-max "$TICKETS" -- HTTP_THREADS="$threads" DB_LOCK_MS=5000 RATE_LIMIT="$RATE" \
+        TICKETS_MAX="$TICKETS"
 }
 
 main() {
@@ -179,6 +190,7 @@ main() {
     postgres_apply "$URI" "$ROOT/phase$phase/schema.sql" "$ROOT/phase$phase/seed.sql"
     suites
     lifecycle_tests "$phase" "$URI"
+    if ((phase >= 4)); then async_tests "$phase" "$URI"; fi
     telemetry_tests "$phase" "$URI"
     conform "every exchange is one that openapi.yaml allows"
     startup_tests "$phase" "$URI"

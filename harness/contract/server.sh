@@ -11,10 +11,14 @@
 #   server_complaints LOG         what a sanitizer said
 #   ask PATH [CURL_OPTION..]      GET; sets REPLY_STATUS, REPLY_HEADERS, REPLY_BODY, appends to EXCHANGES
 #   ask_admin PATH                the same of the admin listener
-#   order USER [CURL_OPTION..]    one unit of sale 1, in the same way, with a token of the user
+#   order USER [CURL_OPTION..]    one unit of sale 1, in the same way, with a token of the user and,
+#                                 from phase 5, ORDER_KEY, else a new Idempotency-Key
+#   ask_order ID USER [QUERY]     GET /orders/ID as the user, in the same way
+#   order_status                  the status in REPLY_BODY, an order's
 #   ask_later PATH, order_later USER [CURL_OPTION..]   the same in the background; ask_result waits
 #   metric NAME [LABELS]          the sum of a metric over the series that have the labels
-#   hold_row / hold_table         another session locks sale 1, or the whole table, until hold_end;
+#   hold_row / hold_table / hold_orders   another session locks sale 1, or the whole table of sales
+#                                 or of orders, until hold_end;
 #                                 await_waiters N waits until N sessions wait for a lock
 #
 # Only the settings given reach the server, and free ports and the suite's secret, which phases that
@@ -30,7 +34,10 @@ SERVER_PID='' SERVER_LOG='' SERVER_STATUS='' SERVER_URL='' ADMIN_URL=''
 PORT_FREE='' ADMIN_FREE=''
 REPLY_STATUS='' REPLY_HEADERS='' REPLY_BODY=''
 LATER_PID='' LATER_PATH='' LATER_METHOD='' HOLD_PID='' HOLD_FD=''
-ORDER_OPTIONS=()
+ORDER_OPTIONS=() USER_OPTIONS=()
+ORDER_KEY=''  # of the next order, if it is to be one that was used
+KEYS=0        # keys made so far
+SENT_KEY=''   # of the last order
 SECRET='the contract suite' # AUTH_SECRET
 SECRET_SET=("AUTH_SECRET=$SECRET") # (): not set, for one that is set and empty is refused
 CONTRACT_PORTS=${CONTRACT_PORTS:-15800-15899}
@@ -129,8 +136,10 @@ _record() {
     REPLY_STATUS=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$REPLY_HEADERS")
     REPLY_BODY=$(<"$4.body")
     jq -nc --arg listener "$1" --arg method "$2" --arg path "$3" --argjson status "$REPLY_STATUS" \
-        --rawfile head "$4.head" --rawfile body "$4.body" '{test: "lifecycle", listener: $listener,
-        method: $method, path: $path, request_headers: {}, status: $status,
+        --rawfile head "$4.head" --rawfile body "$4.body" --arg key "$SENT_KEY" '{test: "lifecycle",
+        listener: $listener, method: $method, path: $path,
+        request_headers: (if $method == "POST" then {"Idempotency-Key": $key} else {} end),
+        status: $status,
         headers: [$head | split("\r\n")[1:][] | select(length > 0)
         | capture("^(?<n>[^:]+): *(?<v>.*)$") | [.n, .v]], body: $body}' >>"$EXCHANGES"
 }
@@ -149,14 +158,23 @@ _ask() {
 ask() { _ask public GET "$SERVER_URL" "$@"; }
 ask_admin() { _ask admin GET "$ADMIN_URL" "$@"; }
 
-# Sets ORDER_OPTIONS: what makes curl send the user's order.
-_order_options() {
+# Sets USER_OPTIONS: what proves to the server that it is the user who asks.
+_user_options() {
     local token
     token=$(python3 -c 'import hmac, sys, time
 claims = sys.argv[1] + "." + str(int(time.time()) + 3600)
 print(claims + "." + hmac.new(sys.argv[2].encode(), claims.encode(), "sha256").hexdigest())' \
         "$1" "$SECRET")
-    ORDER_OPTIONS=(-H 'Content-Type: application/json' -H "Authorization: Bearer $token"
+    USER_OPTIONS=(-H "Authorization: Bearer $token")
+}
+
+# Sets ORDER_OPTIONS: what makes curl send the user's order. A phase before 5 does not look at the key.
+_order_options() {
+    _user_options "$1"
+    KEYS=$((KEYS + 1))
+    SENT_KEY=${ORDER_KEY:-run-$$-$KEYS}
+    ORDER_OPTIONS=("${USER_OPTIONS[@]}" -H 'Content-Type: application/json'
+        -H "Idempotency-Key: $SENT_KEY"
         --data "{\"sale_id\":1,\"user_id\":$1,\"quantity\":1}")
 }
 
@@ -164,6 +182,15 @@ order() {
     _order_options "$1"
     _ask public POST "$SERVER_URL" /orders "${ORDER_OPTIONS[@]}" "${@:2}"
 }
+
+ask_order() {
+    _user_options "$2"
+    ask "/orders/$1${3-}" "${USER_OPTIONS[@]}"
+}
+
+order_id() { jq -r .order_id <<<"${REPLY_BODY:-null}"; }
+order_status() { jq -r '.status + (.reason // "" | if . == "" then "" else " " + . end)' \
+    <<<"${REPLY_BODY:-null}"; }
 
 # Sends it and waits until the server has it: curl has sent it, and a later request was answered.
 _later() {
@@ -229,6 +256,7 @@ _hold() {
 
 hold_row() { _hold "SELECT 1 FROM sales WHERE id = 1 FOR UPDATE"; }
 hold_table() { _hold "LOCK TABLE sales IN ACCESS EXCLUSIVE MODE"; }
+hold_orders() { _hold "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"; }
 hold_end() { # told to go: others have inherited the pipe, so that closing it ends nothing
     printf 'ROLLBACK;\n\\q\n' >&"$HOLD_FD"
     exec {HOLD_FD}>&-

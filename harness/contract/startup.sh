@@ -72,26 +72,50 @@ startup_settings() {
         done
     fi
     if ((phase >= 3)); then startup_admission; fi
+    if ((phase == 3)); then startup_queue; fi
+    if ((phase >= 4)); then startup_async; fi
 }
 
 startup_admission() {
     local setting long
     printf -v long '%257s' ''
-    for setting in QUEUE_MAX=0 QUEUE_MAX=-1 QUEUE_MAX=many DB_WORKERS=0 DB_WORKERS=four \
-        ORDER_DEADLINE_MS=0 ORDER_DEADLINE_MS=never RATE_LIMIT=0 RATE_LIMIT=-5 RATE_LIMIT=2.5 \
+    for setting in QUEUE_MAX=0 QUEUE_MAX=-1 QUEUE_MAX=many DB_WORKERS=0 DB_WORKERS=four RATE_LIMIT=0 RATE_LIMIT=-5 RATE_LIMIT=2.5 \
         AUTH_SECRET=7-bytes "AUTH_SECRET=${long// /x}"; do
         refuses_setting "$setting"
     done
-    # 64 threads are to be left for reads and refusals.
-    refuses_setting QUEUE_MAX=33 DB_WORKERS=4 HTTP_THREADS=100
-    refuses_setting QUEUE_MAX=449
     refuses_setting HTTP_THREADS=64
     refuses_setting DB_WORKERS=8 DB_POOL=8
     refuses_setting DB_WORKERS=9 DB_POOL=8
     refuses_setting DB_POOL=4
-    serves_with QUEUE_MAX=32 DB_WORKERS=4 HTTP_THREADS=100
     serves_with DB_WORKERS=7 DB_POOL=8
     serves_with AUTH_SECRET=8-bytes-
+}
+
+# An order in line holds a thread: 64 are to be left for reads and refusals.
+startup_queue() {
+    local setting
+    for setting in ORDER_DEADLINE_MS=0 ORDER_DEADLINE_MS=never; do refuses_setting "$setting"; done
+    refuses_setting QUEUE_MAX=33 DB_WORKERS=4 HTTP_THREADS=100
+    refuses_setting QUEUE_MAX=449
+    serves_with QUEUE_MAX=32 DB_WORKERS=4 HTTP_THREADS=100
+}
+
+# It holds none, but who waits for it does; and each needs a ticket.
+startup_async() {
+    local setting
+    for setting in SALES_REFRESH_MS=0 SALES_REFRESH_MS=9 SALES_REFRESH_MS=-1 SALES_REFRESH_MS=never \
+        SALES_REFRESH_MS=99999999 TICKETS_MAX=0 TICKETS_MAX=many TICKETS_MAX=99999999 \
+        LONGPOLL_MAX=-1 LONGPOLL_MAX=all LONGPOLL_MAX=4097 WORKER_STUCK_MS=0 WORKER_STUCK_MS=x \
+        DRAIN_MS=-1 DRAIN_MS=1.5; do
+        refuses_setting "$setting"
+    done
+    refuses_setting LONGPOLL_MAX=512
+    refuses_setting LONGPOLL_MAX=100 HTTP_THREADS=100
+    refuses_setting TICKETS_MAX=1000 QUEUE_MAX=250 DB_WORKERS=1
+    refuses_setting QUEUE_MAX=25000
+    serves_with TICKETS_MAX=1000 QUEUE_MAX=249 DB_WORKERS=1
+    serves_with QUEUE_MAX=449 LONGPOLL_MAX=8 HTTP_THREADS=100
+    serves_with ORDER_DEADLINE_MS=never
 }
 
 # serves_with VAR=value..: the neighbour of what is refused.
@@ -122,6 +146,12 @@ startup_databases() {
         other=$(postgres_database other)
         postgres_apply "$other" "$ROOT/phase0/schema.sql"
         refuses "start with the schema of phase 0" 'orders' DATABASE_URL="$other"
+    fi
+    if ((phase >= 5)); then
+        other=$(postgres_database earlier)
+        postgres_apply "$other" "$ROOT/phase4/schema.sql"
+        refuses "start with the schema of phase 4" 'idempotency_key|fingerprint' \
+            DATABASE_URL="$other"
     fi
 }
 

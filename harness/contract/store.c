@@ -14,9 +14,9 @@
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
 
-enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24, SQL_SIZE = 128, POLL_MS = 5 };
+enum { EXIT_UNKNOWN = 2, SALE_TEXT_SIZE = 24, SQL_SIZE = 1024, POLL_MS = 5 };
 
-/* Ids 1000 to 1009: contract.h says which is which. */
+/* Ids 1000 to 1014: contract.h says which is which. */
 static const char SQL_FORGET_ORDERS[] = "DELETE FROM orders WHERE sale_id BETWEEN 1000 AND 1099";
 static const char SQL_FORGET_SALES[] = "DELETE FROM sales WHERE id BETWEEN 1000 AND 1099";
 static const char SQL_INSERT_SALES[] =
@@ -33,12 +33,24 @@ static const char SQL_INSERT_SALES[] =
     "(1006, 'limited', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
     "(1007, 'emptied', 100, 10, 10, 2, now() - interval '1 day', now() + interval '1 day'), "
     "(1008, 'crowded', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day'), "
-    "(1009, 'queued', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day')";
+    "(1009, 'queued', 100, 100, 100, 2, now() - interval '1 day', now() + interval '1 day'), "
+    "(1010, 'line', 100, 1000000, 1000000, 9, now() - interval '1 day', now() + interval '1 "
+    "day'), "
+    "(1011, 'window', 100, 100, 100, 9, now() - interval '1 day', now() + interval '1 day'), "
+    "(1012, 'refused', 100, 100, 100, 9, now() - interval '1 day', now() + interval '1 day'), "
+    "(1013, 'gone', 100, 100, 100, 9, now() - interval '1 day', now() + interval '1 day'), "
+    "(1014, 'mark', 100, 1000000, (random() * 1000000)::int, 9, now() - interval '1 day', "
+    "now() + interval '1 day')";
 
 static const char SQL_STOCK[] = "SELECT stock_left FROM audit_sales WHERE sale_id = $1";
 static const char SQL_ORDERS[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1";
+static const char SQL_COUNT[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1 "
+                                "AND status = $2 AND coalesce(reason, '') = $3";
+static const char SQL_KEYS[] =
+    "SELECT count(*) FROM audit_orders WHERE idempotency_key = $1 AND order_id = $2";
+/* The mark's stock is no stock. */
 static const char SQL_UNBALANCED[] =
-    "SELECT count(*) FROM audit_sales s WHERE stock_total <> stock_left + "
+    "SELECT count(*) FROM audit_sales s WHERE sale_id <> 1014 AND stock_total <> stock_left + "
     "(SELECT coalesce(sum(quantity), 0) FROM audit_orders o "
     "WHERE o.sale_id = s.sale_id AND status = 'confirmed')";
 
@@ -51,8 +63,19 @@ static const char SQL_SET_STOCK[] =
 static const char SQL_WAITERS[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = "
                                   "current_database() AND wait_event_type = 'Lock'";
 
+/* The function is one statement for the server, so PQexec may send it. */
+static const char SQL_REFUSE[] =
+    "CREATE OR REPLACE FUNCTION contract_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    "IF NEW.sale_id = 1012 AND NEW.user_id = %lld AND (%s OR NEW.status <> 'failed') THEN "
+    "RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END IF; RETURN NEW; END $$; "
+    "CREATE OR REPLACE TRIGGER contract_refuse BEFORE INSERT ON orders FOR EACH ROW "
+    "EXECUTE FUNCTION contract_refuse()";
+static const char SQL_HEED[] = "DROP TRIGGER IF EXISTS contract_refuse ON orders; "
+                               "DROP FUNCTION IF EXISTS contract_refuse()";
+
 static PGconn *asking;
 static PGconn *holding;
+static bool is_refusing;
 
 static void end_with(const char *what)
 {
@@ -134,6 +157,38 @@ long long store_orders(long sale)
     return ask_number(SQL_ORDERS, sale);
 }
 
+static long long count_with(const char *sql, int count, const char *const values[])
+{
+    PGresult *result = PQexecParams(asking, sql, count, NULL, values, NULL, NULL, 0);
+    ck_assert_msg(PQntuples(result) == 1, "%s", PQerrorMessage(asking));
+    long long number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return number;
+}
+
+long long store_count(long sale, const char *status, const char *reason)
+{
+    char text[SALE_TEXT_SIZE];
+    snprintf(text, sizeof(text), "%ld", sale);
+    return count_with(SQL_COUNT, 3, (const char *const[]){text, status, reason});
+}
+
+long long store_keys(const char *key, const char *id)
+{
+    return count_with(SQL_KEYS, 2, (const char *const[]){key, id});
+}
+
+long long store_await_orders(long sale, long long count)
+{
+    int64_t deadline_ns = clock_deadline_ns(CONTRACT_PATIENCE_MS);
+    long long now = store_orders(sale);
+    while (now < count && clock_now_ns() < deadline_ns) {
+        clock_sleep_until(clock_deadline_ns(POLL_MS));
+        now = store_orders(sale);
+    }
+    return now;
+}
+
 int store_unbalanced_sales(void)
 {
     PGresult *result = PQexec(asking, SQL_UNBALANCED);
@@ -198,8 +253,36 @@ void store_unlock(void)
     ck_assert(run(holding, "ROLLBACK"));
 }
 
+void store_run(const char *sql)
+{
+    ck_assert_msg(run(asking, sql), "%s: %s", sql, PQerrorMessage(asking));
+}
+
+void store_run_held(const char *sql)
+{
+    ck_assert_msg(run(holding, sql), "%s: %s", sql, PQerrorMessage(holding));
+}
+
+void store_refuse(long long user, const char *sqlstate, bool is_failed_too)
+{
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof(sql), SQL_REFUSE, user, is_failed_too ? "true" : "false", sqlstate);
+    store_run(sql);
+    is_refusing = true;
+}
+
+void store_heed(void)
+{
+    is_refusing = false;
+    store_run(SQL_HEED);
+}
+
 void store_rollback(void)
 {
+    if (is_refusing) {
+        is_refusing = false;
+        run(asking, SQL_HEED);
+    }
     if (holding != NULL && PQtransactionStatus(holding) != PQTRANS_IDLE) {
         run(holding, "ROLLBACK");
     }

@@ -14,6 +14,16 @@ void store_close(void);
 long long store_stock(long sale);
 long long store_orders(long sale);
 
+/* Orders of the sale with that status and reason ("": without one). */
+long long store_count(long sale, const char *status, const char *reason);
+
+/* Orders of any sale with that key and id (from phase 5). */
+long long store_keys(const char *key, const char *id);
+
+/* Waits until the sale has so many orders; returns how many it has then, or after
+ * CONTRACT_PATIENCE_MS. From phase 4 on a row comes after the reply. */
+long long store_await_orders(long sale, long long count);
+
 /* Whether stock_total = stock_left + confirmed units, for every sale. */
 int store_unbalanced_sales(void);
 
@@ -28,6 +38,16 @@ void store_rollback(void);
 /* The process id of the session that locks, and its application_name. */
 int store_holder(void);
 #define STORE_HOLDER_NAME "contract-holder"
+
+/* Runs a statement that stands at once; or one in the session that holds locks, which stands once
+ * store_commit ends that. */
+void store_run(const char *sql);
+void store_run_held(const char *sql);
+
+/* Until store_heed, or the test's end, the database refuses rows of SALE_REFUSED: with this
+ * SQLSTATE those of the user; is_failed_too: also the row that says the order has failed. */
+void store_refuse(long long user, const char *sqlstate, bool is_failed_too);
+void store_heed(void);
 
 /* Sets the stock from the session that holds locks; it stands once store_commit ends that. */
 void store_set_stock(long sale, int stock);

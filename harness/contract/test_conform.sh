@@ -61,6 +61,11 @@ allow='["Allow","GET"],'
 session='"pid":7,"application":"psql","state":"active","query":"x","fingerprint":"f","wait_event_type":null,"wait_event":null,"age_ms":1'
 locks="{\"waiting\":1,\"chains\":[{\"waiting\":1,\"root\":{$session,\"ours\":false},\"waiters\":[{$session,\"ours\":true,\"blocked_by\":[7]}]}]}"
 pool='{"pools":[{"name":"all","size":8,"in_use":1,"waiters":0,"acquired":5,"timed_out":0,"connects":1,"discarded":0}]}'
+key='s/"request_headers":{}/"request_headers":{"Idempotency-Key":"k-1"}/'
+replayed='["Idempotent-Replayed","true"],'
+pending=${state/\"confirmed\",\"reason\":null/\"pending\",\"reason\":null,\"position\":3,\"eta_ms\":12}
+poisoned=${state/\"confirmed\",\"reason\":null/\"failed\",\"reason\":\"refused\"}
+rejected=${state/\"confirmed\",\"reason\":null/\"rejected\",\"reason\":\"sold_out\"}
 limit='["RateLimit","\"orders\";r=0;t=1"],["RateLimit-Policy","\"orders\";q=5;w=1"],'
 
 # admin PATH TYPE BODY: what the admin listener says.
@@ -88,6 +93,19 @@ admin '"/debug/locks"' "$json" '{"waiting":0,"chains":[]}' | allowed "no locks" 
 admin '"/debug/pool"' "$json" "$pool" | allowed "the pools" 2
 post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry$limit" | allowed "a rate" 3
 post 503 "$ill" "$(problem 503 queue_full)" "$timing$retry" | allowed "a full queue" 3
+
+get_order() { exchange '"GET"' "\"/orders/$order\"" 200 "$json" "$@"; }
+get_order "$pending" "$timing" | allowed "a pending order" 4
+get_order "$pending" "$timing$retry" | allowed "a pending order that nobody may wait for" 4
+get_order "$rejected" "$timing" | allowed "a rejected order" 4
+get_order "$poisoned" "$timing" | allowed "a failed order" 4
+exchange '"GET"' "\"/orders/$order?wait_ms=x\"" 400 "$ill" "$(problem 400 invalid_wait_ms)" "$timing" |
+    allowed "a bad wait" 4
+post 202 "$json" "$accepted" "$timing" | sed "$key" | allowed "an accepted order with its key" 5
+post 202 "$json" "${accepted/pending/confirmed}" "$timing$replayed" | sed "$key" | allowed "a replay" 5
+post 202 "$json" "$accepted" "$timing" | sed "${key/k-1/\\\\\"k-1\\\\\"}" | allowed "a key in quotes" 5
+post 400 "$ill" "$(problem 400 idempotency_key_missing)" "$timing" | allowed "no key" 5
+post 422 "$ill" "$(problem 422 idempotency_key_reused)" "$timing" | sed "$key" | allowed "a key used before" 5
 
 judge "no exchange at all" 0 1 "no exchange" </dev/null
 printf 'junk\n' | judge "a line that is not JSON" 0 1 "not a JSON object"
@@ -138,6 +156,21 @@ exchange '"GET"' '"/health"' 200 "$json" '{"status":"ok"}' '["Server-Timing","to
 post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry" | refused "429 without RateLimit" 3 "RateLimit"
 post 429 "$ill" "$(problem 429 rate_limited)" "$timing$retry$limit" | refused "429 before phase 3" 2 "429 is not"
 post 401 "$ill" "$(problem 401 unauthorized)" "$timing" | refused "401 without WWW-Authenticate" 3 "WWW-Authenticate"
+post 202 "$json" "$accepted" "$timing" | refused "202 without the key that it takes" 5 "without Idempotency-Key"
+post 202 "$json" "$accepted" "$timing" | sed "${key/k-1/k 1}" | refused "202 for a key that is none" 5 "Idempotency-Key"
+post 202 "$json" "$accepted" "$timing$replayed" | refused "a replay before keys" 4 "not of this phase"
+post 202 "$json" "${accepted/,\"durability\":\"memory\"/}" "$timing" | refused "202 without its durability" 4 "durability"
+post 409 "$ill" "$(problem 409 sold_out)" "$timing" | refused "409 in a phase of 202" 4 "409 is not"
+post 422 "$ill" "$(problem 422 limit_exceeded)" "$timing" | refused "422 limit_exceeded in a phase of 202" 5 "limit_exceeded"
+post 422 "$ill" "$(problem 422 idempotency_key_reused)" "$timing" | refused "a key before keys" 4 "idempotency_key_reused"
+post 503 "$ill" "$(problem 503 deadline_exceeded)" "$timing$retry" |
+    refused "a deadline that the phase has no more" 4 "deadline_exceeded"
+get_order "$pending" "$timing" | refused "a pending order in a phase of 201" 3 "body"
+get_order "${pending/,\"eta_ms\":12/}" "$timing" | refused "a pending order without its time" 4 "body"
+get_order "${rejected/\"sold_out\"/null}" "$timing" | refused "a rejection without a reason" 4 "body"
+get_order "$state" "$timing$retry" | refused "a wait before phase 4" 3 "not of this phase"
+exchange '"GET"' "\"/orders/$order?wait_ms=x\"" 400 "$ill" "$(problem 400 invalid_wait_ms)" "$timing" |
+    refused "a bad wait before phase 4" 3 "invalid_wait_ms"
 exchange '"GET"' '"/debug/sleep?ms=0"' 200 "$json" '{"slept_ms":0}' "$timing" |
     refused "a path that the phase has no more" 2 "not listed"
 
