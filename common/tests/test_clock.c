@@ -32,6 +32,17 @@ START_TEST(test_clock_now_is_the_monotonic_clock)
 }
 END_TEST
 
+START_TEST(test_clock_unix_is_the_wall_clock_in_microseconds)
+{
+    struct timespec before, after;
+    ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &before), 0);
+    int64_t said_us = clock_unix_us();
+    ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &after), 0);
+    ck_assert_int_ge(said_us, before.tv_sec * INT64_C(1000000) + before.tv_nsec / 1000);
+    ck_assert_int_le(said_us, after.tv_sec * INT64_C(1000000) + after.tv_nsec / 1000);
+}
+END_TEST
+
 START_TEST(test_clock_deadline_lies_the_timeout_ahead)
 {
     int64_t before_ns = clock_now_ns();
@@ -278,6 +289,7 @@ static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, test_clock_now_never_goes_back);
     tcase_add_test(tc, test_clock_now_is_the_monotonic_clock);
+    tcase_add_test(tc, test_clock_unix_is_the_wall_clock_in_microseconds);
     tcase_add_test(tc, test_clock_deadline_lies_the_timeout_ahead);
     tcase_add_test(tc, test_clock_deadline_saturates_at_never);
     tcase_add_test(tc, test_clock_left_is_zero_when_the_deadline_has_passed);

@@ -81,6 +81,78 @@ START_TEST(test_uuid_random_varies_every_free_digit)
 }
 END_TEST
 
+/* The first is RFC 9562's own (appendix A.4); the others are Python's uuid.uuid5. */
+static const struct {
+    const char *space;
+    const char *name;
+    size_t length;
+    const char *id;
+} named[] = {
+    {"6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com", 15,
+     "2ed6657d-e927-568b-95e1-2665a8aea6a2"},
+    {"6ba7b811-9dad-11d1-80b4-00c04fd430c8", "https://www.example.com/", 24,
+     "3d3ed9d2-aa3d-5fa6-90e8-ed662e90f559"},
+    {"6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "www.example.com", 15,
+     "2ed6657d-e927-568b-95e1-2665a8aea6a2"},
+    {"f81d4fae-7dec-41d0-a765-00a0c91e6bf6", "", 0, "2e090527-6d62-5adf-97ca-d3bd2ed8736e"},
+    {"6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a\0b", 3, "0a63f66b-e02f-5d2d-9fd4-aad819cf5352"},
+    {"6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a\0b", 1, "4f3f2898-69e3-5a0d-820a-c4e87987dbce"},
+};
+enum { NAMED_COUNT = sizeof(named) / sizeof(named[0]) };
+
+START_TEST(test_uuid_v5_is_what_others_make_of_the_name)
+{
+    char id[UUID_TEXT_SIZE];
+    uuid_v5(named[_i].space, named[_i].name, named[_i].length, id);
+    ck_assert_str_eq(id, named[_i].id);
+    ck_assert(uuid_is_valid(id));
+}
+END_TEST
+
+/* A name of one block of SHA-1 and more: nothing of it is dropped. */
+START_TEST(test_uuid_v5_takes_long_names_whole)
+{
+    char name[1000], one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+    memset(name, 'k', sizeof(name));
+    uuid_v5(named[0].space, name, sizeof(name), one);
+    name[sizeof(name) - 1] = 'l';
+    uuid_v5(named[0].space, name, sizeof(name), other);
+    ck_assert_str_ne(one, other);
+    uuid_v5(named[1].space, name, sizeof(name), one);
+    ck_assert_str_ne(one, other);
+}
+END_TEST
+
+static void *name_ids(void *unused)
+{
+    bool all_right = true;
+    (void)unused;
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < IDS_EACH; i++) {
+        char id[UUID_TEXT_SIZE];
+        uuid_v5(named[i % NAMED_COUNT].space, named[i % NAMED_COUNT].name,
+                named[i % NAMED_COUNT].length, id);
+        all_right = all_right && strcmp(id, named[i % NAMED_COUNT].id) == 0;
+    }
+    return all_right ? &start : NULL; /* anything but NULL */
+}
+
+START_TEST(test_uuid_v5_is_right_on_threads_at_once)
+{
+    pthread_t threads[THREADS];
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, name_ids, NULL), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *all_right = NULL;
+        pthread_join(threads[i], &all_right);
+        ck_assert_ptr_nonnull(all_right);
+    }
+    pthread_barrier_destroy(&start);
+}
+END_TEST
+
 START_TEST(test_uuid_is_valid_takes_the_canonical_form_of_either_case)
 {
     ck_assert(uuid_is_valid("f81d4fae-7dec-41d0-a765-00a0c91e6bf6"));
@@ -134,6 +206,9 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_uuid_random_is_version_4_in_lower_case);
     tcase_add_test(tc, test_uuid_random_gives_no_id_twice_to_threads_at_once);
     tcase_add_test(tc, test_uuid_random_varies_every_free_digit);
+    tcase_add_test(tc, test_uuid_v5_is_right_on_threads_at_once); /* first: they fetch SHA-1 */
+    tcase_add_loop_test(tc, test_uuid_v5_is_what_others_make_of_the_name, 0, NAMED_COUNT);
+    tcase_add_test(tc, test_uuid_v5_takes_long_names_whole);
     tcase_add_test(tc, test_uuid_is_valid_takes_the_canonical_form_of_either_case);
     tcase_add_test(tc, test_uuid_is_valid_refuses_every_other_form);
     tcase_add_test(tc, test_uuid_is_valid_refuses_every_wrong_byte);
