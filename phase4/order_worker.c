@@ -23,8 +23,12 @@ enum {
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
     NS_PER_US = 1000,
-    PARTS = STAGE_COUNT + 1, /* and what is in no stage */
+    DB_STAGES = 4,
 };
+
+/* The stages of a try; what is in none of them is a part as well. */
+static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT, STAGE_STATEMENTS,
+                                                STAGE_COMMIT};
 
 /* An order on its way, each worker's own copy. */
 struct piece {
@@ -36,7 +40,7 @@ struct piece {
 struct order_worker {
     struct order_work work;
     struct metrics_histogram *confirmed, *rejected, *failed; /* from accept to final */
-    struct metrics_histogram *parts[PARTS];
+    struct metrics_histogram *parts[DB_STAGES + 1];
     struct metrics_counter *retries;
 };
 
@@ -44,10 +48,10 @@ struct order_worker {
 
 static void book(struct order_worker *self, const struct stages *stages, int64_t began_ns)
 {
-    for (int i = 0; i < STAGE_COUNT; i++) {
-        metrics_observe(self->parts[i], stages->spent_ns[i]);
+    for (int i = 0; i < DB_STAGES; i++) {
+        metrics_observe(self->parts[i], stages->spent_ns[db_stages[i]]);
     }
-    metrics_observe(self->parts[STAGE_COUNT], stages_other_ns(stages, clock_now_ns() - began_ns));
+    metrics_observe(self->parts[DB_STAGES], stages_other_ns(stages, clock_now_ns() - began_ns));
 }
 
 static enum status decide(struct order_worker *self, struct piece *piece)
@@ -226,10 +230,10 @@ static void publish(struct order_worker *self)
     self->failed = final_histogram(self, ORDER_FAILED);
     self->retries = metrics_counter(metrics, "flashdeal_order_retries_total",
                                     "Tries to decide an order that have to be repeated.", "");
-    for (int i = 0; i < PARTS; i++) {
+    for (int i = 0; i <= DB_STAGES; i++) {
         char labels[METRICS_LABELS_MAX];
         snprintf(labels, sizeof labels, "stage=\"%s\"",
-                 i < STAGE_COUNT ? stages_name((enum stage)i) : "other");
+                 i < DB_STAGES ? stages_name(db_stages[i]) : "other");
         self->parts[i] = metrics_histogram(metrics, "flashdeal_order_stage_seconds",
                                            "Part of a try to decide an order.", labels);
     }
