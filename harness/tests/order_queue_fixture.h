@@ -37,7 +37,7 @@ static inline struct order order_of(int number)
                           .user_id = number + 2,
                           .quantity = number + 3,
                           .accepted_us = number + 4};
-    snprintf(order.id, sizeof order.id, "%08d-0000-4000-8000-000000000000", number);
+    snprintf(order.id, sizeof order.id, "%08x-0000-4000-8000-000000000000", (unsigned int)number);
     return order;
 }
 

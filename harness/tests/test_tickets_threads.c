@@ -172,7 +172,7 @@ END_TEST
 /* The waiter wakes when the ticket has made way already: the database knows then. */
 START_TEST(test_tickets_wait_ends_also_when_the_ticket_has_made_way)
 {
-    int mates[2];
+    int mates[2] = {0, 0};
     tear_down();
     tickets = tickets_new(TICKETS_SHARDS);
     tickets_set_waiters(tickets, 1);
