@@ -147,8 +147,8 @@ void http_problem_retry(struct http_request *request, int status, const char *co
 
 /* Reads a header field of the request, name without regard to case. ST_OK: *value is its text,
  * without the blanks around it, maybe "", borrowed until the handler returns; it holds no control
- * byte but tab, but maybe bytes above ASCII. ST_NOT_FOUND; ST_INVALID: it is there more than once;
- * in both cases *value is NULL. To be called on the handler's thread. */
+ * byte (a tab is refused as well), but maybe bytes above ASCII. ST_NOT_FOUND; ST_INVALID: it is
+ * there more than once; in both cases *value is NULL. To be called on the handler's thread. */
 MUST_USE enum status http_header(const struct http_request *request, const char *name,
                                  const char **value);
 

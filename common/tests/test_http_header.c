@@ -26,11 +26,11 @@ static const struct {
     {FIELD ": k-1\r\n", "ok|k-1|"},
     {"idempotency-KEY:k-1\r\n", "ok|k-1|"},
     {"A: 1\r\n" FIELD ": k-1\r\nB: 2\r\n", "ok|k-1|"},
-    {FIELD ":\t  \"k 1\"\t \r\n", "ok|\"k 1\"|"},
-    {FIELD ": a\tb, c:d\r\n", "ok|a\tb, c:d|"},
+    {FIELD ":   \"k 1\"  \r\n", "ok|\"k 1\"|"},
+    {FIELD ": a  b, c:d\r\n", "ok|a  b, c:d|"},
     {FIELD ": \303\251\377\r\n", "ok|\303\251\377|"},
     {FIELD ":\r\n", "ok||"},
-    {FIELD ":  \t \r\n", "ok||"},
+    {FIELD ":    \r\n", "ok||"},
     {"X-" FIELD ": k-1\r\n", "not_found|NULL|"},
     {FIELD "s: k-1\r\n", "not_found|NULL|"},
     {"Idempotency: k-1\r\n", "not_found|NULL|"},
@@ -108,8 +108,8 @@ START_TEST(test_field_may_be_long)
 END_TEST
 
 static const char *const malformed[] = {
-    FIELD ": k\r\n 1\r\n",     FIELD " : k-1\r\n", FIELD ": k-1\n",
-    FIELD ": k\001canary\r\n", FIELD ": k\r1\r\n", FIELD "\r\n",
+    FIELD ": k\r\n 1\r\n", FIELD " : k-1\r\n", FIELD ": k-1\n",    FIELD ": k\001canary\r\n",
+    FIELD ": k\r1\r\n",    FIELD "\r\n",       FIELD ": k\t1\r\n", FIELD ":\tk-1\r\n",
 };
 enum { MALFORMED_COUNT = sizeof malformed / sizeof malformed[0] };
 

@@ -78,7 +78,7 @@ START_TEST(test_workers_stop_counts_no_piece_that_is_done_after_all)
 }
 END_TEST
 
-static struct workers *left_behind; /* so that it is no leak */
+static struct workers *volatile left_behind; /* so that it is no leak */
 
 /* It is left behind, and finishes nothing when it comes back after all. */
 START_TEST(test_workers_stop_leaves_who_hangs_and_counts_his_piece)
