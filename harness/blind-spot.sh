@@ -16,7 +16,7 @@ scenario_begin blind-spot "Five faults in an order drawn by SEED; each is to be 
 
 window() { # NAME: a window of load; what the target says of itself meanwhile goes to $facts
     telemetry_watch "$facts" "$1" "$seconds"
-    load_open "$1" "$rate" "$seconds" --sales "1-$FAULT_SALES" --timeout-ms 3000
+    load_open "$1" "$rate" "$seconds" --sales "1-$FAULT_SALES" --timeout-ms 3000 --await 0.05 --await-timeout-ms 2000
     telemetry_end && foreign+=$LOAD_FOREIGN$'\n'
 }
 

@@ -17,7 +17,7 @@ measure() { # LABEL CLIENTS: one window, one line of the table
     load_stock "$LOAD_UNITS"
     load_closed "$1" "$2" "$WINDOW"
     load_serves
-    p99=$(load_get .orders.accept_ms.p99)
+    p99=$(load_get .orders.complete_ms.p99)
     printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$LOAD_CONFIRMED_S" "${p99:-0}" "$LOAD_FOREIGN" >>"$table"
 }
 

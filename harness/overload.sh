@@ -27,12 +27,12 @@ for target in "${TARGETS[@]}"; do
     [[ -n $MEASURABLE ]] || continue
     load_1x
     window 1x 1
-    one=$(load_get .orders.goodput) p99_one=$(load_get .orders.accept_ms.p99) samples=$RUN/$(target_slug).waiters
+    one=$(load_goodput) p99_one=$(load_get .orders.accept_ms.p99) samples=$RUN/$(target_slug).waiters
     load_watch_locks "$samples"
     window 4x 4
     kill "$WATCH_PID" 2>/dev/null || :
     load_later_end
-    four=$(load_get .orders.goodput) ratio=$(calc "$one > 0 ? $four / $one : \"none\"")
+    four=$(load_goodput) ratio=$(calc "$one > 0 ? $four / $one : \"none\"")
     waiters=$(column 1 "$samples" | p95) pool=$(target_setting DB_POOL "$(column 2 "$samples" | sort -n | tail -n 1)")
     reads=$(load_get '.reads | if .count > 0 then .ok_within_100ms / .count * 1000 | round / 10 else empty end')
     figure "1x: goodput" "$(calc "$one / $SECONDS_EACH")" "of $RATE_1X orders/s"

@@ -16,13 +16,14 @@ RIVALS_MIN=$((${CLIENTS:-32} / 2)) # confirmed beside another order of the same 
 CROWD=$((${CLIENTS:-32} / 4)) # as many orders at least must have been under way together
 
 # met N [FIELD]: confirmed orders beside which at least N, itself included, were under way; with a
-# FIELD of the journal, N that agree in it.
+# FIELD of the journal, N that agree in it. An order that was accepted is under way until it is final.
 met() {
     awk -F '\t' -v n="$1" -v field="${2-}" '
         { who = field ? $field : "" }
         $2 == "invoke" { running[who]++ }
-        $2 == "ok" && running[who] >= n { met++ }
-        $2 == "ok" || $2 == "fail" || $2 == "info" { running[who]-- }
+        $2 == "ok" && $9 == 202 { next }
+        ($2 == "ok" || $12 == "confirmed") && running[who] >= n { met++ }
+        $2 == "ok" || $2 == "fail" || $2 == "info" || $2 == "final" { running[who]-- }
         END { print met + 0 }' "$LOAD_JOURNAL"
 }
 round() { # LABEL [LOADGEN OPTION...]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # price: what a phase gives and what it costs, in figures that can be held beside another phase's.
 #
-# A closed loop over one sale, 3 rounds: confirmed orders a second, the reply's p50 and p99, the
-# server's processor time for an order; medians. And what its next owner has to understand: lines
+# A closed loop over one sale, 3 rounds: confirmed orders a second, the reply's p50 and p99 and the
+# final state's, the server's processor time for an order; medians. And what its next owner has to understand: lines
 # that the phase added or removed, source files, settings.
 # CLIENTS: 16. DURATION: seconds of a window (2).
 # shellcheck source=harness/lib/scenario.sh
@@ -29,13 +29,16 @@ for target in "${TARGETS[@]}"; do
         load_closed "round-$round" "${CLIENTS:-16}" "$WINDOW"
         after=$([[ -z $TARGET_PID ]] || cpu)
         load_trust $FEWEST_ORDERS $FEWEST_ORDERS
-        printf '%s|%s|%s|%s\n' "$LOAD_CONFIRMED_S" "$(load_get .orders.accept_ms.p50)" "$(load_get .orders.accept_ms.p99)" \
+        printf '%s|%s|%s|%s|%s|%s\n' "$LOAD_CONFIRMED_S" "$(load_get .orders.accept_ms.p50)" "$(load_get .orders.accept_ms.p99)" \
+            "$(load_get .orders.complete_ms.p50)" "$(load_get .orders.complete_ms.p99)" \
             "$([[ -z $before ]] || calc "1000 * ($after - $before) / $(target_sql 'SELECT sum(stock_total - stock_left) FROM audit_sales')")" >>"$table"
     done
     figure "confirmed/s" "$(cut -d '|' -f 1 "$table" | median)" "orders/s"
     figure "p50" "$(cut -d '|' -f 2 "$table" | median)" "ms"
     figure "p99" "$(cut -d '|' -f 3 "$table" | median)" "ms"
-    figure "server's processor time for an order" "$(cut -d '|' -f 4 "$table" | median_known)" "ms"
+    figure "p50, to the final state" "$(cut -d '|' -f 4 "$table" | median_known)" "ms"
+    figure "p99, to the final state" "$(cut -d '|' -f 5 "$table" | median_known)" "ms"
+    figure "server's processor time for an order" "$(cut -d '|' -f 6 "$table" | median_known)" "ms"
     if [[ $TARGET_KIND == phase ]]; then
         figure "lines added and removed" "$(lines_changed "${TARGET%%,*}")"
         figure "source files" "$(find "$TARGET_DIR/" -name '*.c' | wc -l)"

@@ -3,7 +3,7 @@
 #
 # Twice 1x (1x is 0.8 of capacity), and beside it 200 GET /health a second, which no line delays. How
 # much longer does a buyer wait for the reply to his order than for a sign of life? Where the order
-# is decided after the reply (from phase 4 on), a seeded share is polled to its end.
+# is decided after the reply (from phase 4 on), a seeded share is awaited to its end.
 # RATE: orders/s of 1x, instead of the measurement. DURATION: seconds of the window (3).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"

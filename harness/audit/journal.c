@@ -16,6 +16,9 @@
 
 enum { ARRAY_MIN = 64 };
 
+/* A key's entry in attempts_by_key has this beside the number of attempts that were not refused. */
+#define KEY_ACKNOWLEDGED (UINT64_C(1) << 63)
+
 static const char *const STATE_NAMES[] = {
     [STATE_NONE] = "-",
     [STATE_PENDING] = "pending",
@@ -68,6 +71,7 @@ struct journal *journal_new(void)
     journal->refusal_by_ask = table_new();
     journal->users = table_new();
     journal->sales = table_new();
+    journal->attempts_by_key = table_new();
     return journal;
 }
 
@@ -78,6 +82,7 @@ void journal_free(struct journal *journal)
         table_free(journal->refusal_by_ask);
         table_free(journal->users);
         table_free(journal->sales);
+        table_free(journal->attempts_by_key);
         free(journal->promises);
         free(journal->refusals);
         free(journal);
@@ -119,9 +124,39 @@ struct promise *journal_find(const struct journal *journal, const char *id)
     return place ? &journal->promises[*place] : NULL;
 }
 
+/* Under a key there is at most one order, however many attempts nobody knows the outcome of. */
+static void count_key(struct journal *journal, const struct ask *ask, int not_refused,
+                      bool acknowledged)
+{
+    if (ask->key == 0) {
+        journal->unknown_keyless += acknowledged ? -1 : not_refused;
+        return;
+    }
+    uint64_t *entry = table_add(journal->attempts_by_key,
+                                (struct table_key){(uint64_t)ask->user_id, ask->key}, NULL);
+    const bool was_unknown = *entry > 0 && *entry < KEY_ACKNOWLEDGED;
+    *entry += (uint64_t)not_refused;
+    *entry |= acknowledged ? KEY_ACKNOWLEDGED : 0;
+    const bool is_unknown = *entry > 0 && *entry < KEY_ACKNOWLEDGED;
+    journal->unknown_keys += is_unknown - was_unknown;
+}
+
+void journal_add_acknowledged(struct journal *journal, const struct ask *ask)
+{
+    journal->acknowledged++;
+    count_key(journal, ask, 0, true);
+}
+
+void journal_add_refused(struct journal *journal, const struct ask *ask)
+{
+    journal->refused++;
+    count_key(journal, ask, -1, false);
+}
+
 void journal_add_attempt(struct journal *journal, const struct ask *ask)
 {
     journal->attempts++;
+    count_key(journal, ask, 1, false);
     table_add(journal->users, (struct table_key){0, (uint64_t)ask->user_id}, NULL);
     table_add(journal->sales, (struct table_key){0, (uint64_t)ask->sale_id}, NULL);
 }

@@ -9,7 +9,9 @@
  *                 lost reply): http 201 or 202 with an order id. The server gave its word.
  *   refused       `fail`: it did not happen.
  *   unknown       any other `info`; `fail` with code outcome_unknown; an `invoke` that nothing
- *                 follows (loadgen was killed). It may have happened. */
+ *                 follows (loadgen was killed). It may have happened.
+ * An acknowledged order that its client found gone (404) and ordered again is still acknowledged.
+ */
 #ifndef AUDIT_JOURNAL_H
 #define AUDIT_JOURNAL_H
 
@@ -85,12 +87,15 @@ struct journal {
     struct refusal *refusals;
     size_t refusal_count, refusal_size;
     struct table *refusal_by_ask;
-    struct table *users, *sales; /* of judged attempts; the value is not used */
+    struct table *users, *sales;   /* of judged attempts; the value is not used */
+    struct table *attempts_by_key; /* by user and key: those not refused, and KEY_ACKNOWLEDGED */
 
     int64_t attempts;     /* of judged sales, as are the next four */
     int64_t acknowledged; /* attempts, not ids: a retry may be told the same id */
     int64_t nameless;     /* acknowledged without an order id */
     int64_t refused, unknown;
+    int64_t unknown_keys;           /* keys of unknown attempts, none of which was acknowledged */
+    int64_t unknown_keyless;        /* unknown attempts without a key */
     int64_t withheld;               /* of the acknowledged: lost replies */
     bool cut_off;                   /* a last line without its end: loadgen was killed */
     char error[JOURNAL_ERROR_SIZE]; /* why it cannot be judged; "" if it can */
@@ -114,6 +119,8 @@ void journal_forget_rows(struct journal *journal);
 /* What the files' events say, one after the other; journal_read.c calls these. An attempt's answer
  * was asked for by `ask`. journal_final returns false for an id that nobody was promised. */
 void journal_add_attempt(struct journal *journal, const struct ask *ask);
+void journal_add_acknowledged(struct journal *journal, const struct ask *ask);
+void journal_add_refused(struct journal *journal, const struct ask *ask);
 void journal_add_promise(struct journal *journal, const struct ask *ask, const char *id,
                          enum order_state told, enum order_reason reason);
 void journal_add_refusal(struct journal *journal, const struct ask *ask, enum order_reason reason);

@@ -141,7 +141,7 @@ static const char *read_invoke(struct reader *reader, char **fields, struct tabl
 static void acknowledge(struct reader *reader, char **fields, const struct ask *ask, int64_t http)
 {
     struct journal *journal = reader->journal;
-    journal->acknowledged++;
+    journal_add_acknowledged(journal, ask);
     if (is_empty(fields[F_ORDER_ID])) {
         journal->nameless++;
         return;
@@ -157,7 +157,7 @@ static void acknowledge(struct reader *reader, char **fields, const struct ask *
  * says nothing of the stock. */
 static void refuse(struct reader *reader, char **fields, const struct ask *ask, int64_t http)
 {
-    reader->journal->refused++;
+    journal_add_refused(reader->journal, ask);
     if (http == 409) {
         journal_add_refusal(reader->journal, ask, journal_reason(fields[F_CODE]));
     }
@@ -169,7 +169,7 @@ static const char *read_answer(struct reader *reader, char **fields, struct tabl
     const char *event = fields[F_EVENT];
     bool ok = strcmp(event, "ok") == 0, fail = strcmp(event, "fail") == 0;
     if (!ok && !fail && strcmp(event, "info") != 0) {
-        return "the event is not one of invoke, ok, fail, info, final";
+        return "the event is not one of invoke, ok, fail, info, gone, final";
     }
     struct ask ask;
     if (!open_take(&reader->open, key, &ask)) {
@@ -194,6 +194,10 @@ static const char *read_final(struct reader *reader, char **fields)
     if (options_number(fields[F_SALE], 1, INT64_MAX, &sale_id) &&
         !options_has_sale(reader->options, sale_id)) {
         return NULL;
+    }
+    if (strcmp(fields[F_EVENT], "gone") == 0) { /* and ordered again, as the next invoke says */
+        bool promised = journal_find(reader->journal, fields[F_ORDER_ID]) != NULL;
+        return promised ? NULL : "an order is gone that was not acknowledged";
     }
     const char *state = fields[F_STATE];
     bool gone = strcmp(state, "lost") == 0;
@@ -224,7 +228,7 @@ static const char *read_line(struct reader *reader, char *line)
     if (strcmp(fields[F_EVENT], "invoke") == 0) {
         return read_invoke(reader, fields, key);
     }
-    if (strcmp(fields[F_EVENT], "final") == 0) {
+    if (strcmp(fields[F_EVENT], "final") == 0 || strcmp(fields[F_EVENT], "gone") == 0) {
         return read_final(reader, fields);
     }
     return read_answer(reader, fields, key, http);

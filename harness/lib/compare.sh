@@ -14,7 +14,7 @@
 
 COMPARE_SAMPLE_S=0.25 # between two looks at the database, and at the server
 COMPARE_TIMEOUT_MS=2000
-COMPARE_AWAIT=0.05    # of orders accepted with 202: polled to their final state
+COMPARE_AWAIT=0.05    # of orders accepted with 202: awaited, for their latency
 COMPARE_A='' COMPARE_B='' COMPARE_RATE='' COMPARE_BUILT='' _COMPARE_PIDS=()
 
 # shellcheck disable=SC2034 # for the script, and for load.sh
@@ -78,7 +78,7 @@ _compare_watch_server() {
         if [[ -n $TARGET_PID ]] && read -r line 2>/dev/null <"/proc/$TARGET_PID/stat"; then read -ra fields <<<"${line##*) }"; fi
         printf '@ %s %s\n' "$EPOCHREALTIME" "${fields[11]:+$((fields[11] + fields[12]))}"
         [[ -z $TARGET_ADMIN_URL ]] || curl -sf --max-time 1 "$TARGET_ADMIN_URL/metrics" | grep -E \
-            '^flashdeal_(queue_(length|age_seconds)|db_pool_(in_use|waiters)|http_(stage_duration_seconds_sum|request_duration_seconds_count))[{ ]' || :
+            '^flashdeal_((order_)?queue_(length|age_seconds)|order_stage_seconds_sum|db_pool_(in_use|waiters)|http_(stage_duration_seconds_sum|request_duration_seconds_count))[{ ]' || :
         sleep "$COMPARE_SAMPLE_S"
     done >"$1" 2>/dev/null
 }
@@ -124,20 +124,21 @@ _compare_window() {
 }
 
 compare_round() {
-    local target=$COMPARE_A label=$1$2
+    local target=$COMPARE_A label=$1$2 goodput
     [[ $1 == a ]] || target=$COMPARE_B
     DOUBT=''
     _compare_start "$target"
     load_stock "$SHAPE_STOCK"
     _compare_window "$label"
+    goodput=$(load_goodput)
     load_audit
     target_stop
     [[ -z $TARGET_LOG ]] || mv "$TARGET_LOG" "$RUN/$label.server.log"
     if [[ $AUDIT_STATUS == 2 ]]; then DOUBT=${DOUBT:-"the audit cannot say: $(tail -n 1 "$AUDIT")"}; fi
     jq -n --arg arm "$1" --argjson round "$2" --arg doubt "$DOUBT" --arg foreign "$LOAD_FOREIGN" \
-        --arg confirmed_s "$LOAD_CONFIRMED_S" --arg audit "${AUDIT_SAID:-UNKNOWN}" --argjson tick "$(getconf CLK_TCK)" \
+        --arg confirmed_s "$LOAD_CONFIRMED_S" --arg goodput "$goodput" --arg audit "${AUDIT_SAID:-UNKNOWN}" --argjson tick "$(getconf CLK_TCK)" \
         --argjson warmup "$SHAPE_WARMUP_S" --slurpfile summary "$LOAD_SUMMARY" --slurpfile series "${LOAD_SUMMARY%.summary.json}.series.json" \
-        --rawfile pace <(journal_orders "$RUN/plan" "$LOAD_JOURNAL" | journal_pace "$SHAPE_WARMUP_S" "$(calc "$SHAPE_WARMUP_S + $SHAPE_SECONDS")") \
+        --rawfile pace <(journal_orders "$RUN/plan" "$LOAD_JOURNAL" "${LOAD_JOURNAL%.journal}.ends" | journal_pace "$SHAPE_WARMUP_S" "$(calc "$SHAPE_WARMUP_S + $SHAPE_SECONDS")") \
         --rawfile database "$RUN/$label.database" --rawfile server "$RUN/$label.server" \
         -f "$ROOT/harness/lib/compare_round.jq" >"$RUN/$label.json"
     rm -f "$RUN/$label".{database,server,marks,marks.log}

@@ -29,7 +29,9 @@ $summary[0] as $s | $series[0] as $curves | ($s.window_started_at | epoch) as $s
        metrics: [.[1:][] | metric? // empty]}] as $looks
 | def inside: map(select(.t >= 0 and .t <= $s.duration_s));
 ($looks | inside) as $within
-| def spent: .metrics | orders | map(select(.name == "flashdeal_http_stage_duration_seconds_sum") | {key: tag("stage"), value}) | from_entries;
+| # Who answers before an order is decided has stages of the deciding besides.
+def spent: .metrics | (orders | map(select(.name == "flashdeal_http_stage_duration_seconds_sum"))) + map(select(.name == "flashdeal_order_stage_seconds_sum"))
+    | reduce .[] as $m ({}; .[$m | tag("stage")] += $m.value);
 def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds_count");
 ($within | map(select(requests != null))) as $scraped
 | ([$within[] | select(.cpu_s != null)] | if length > 1 then {cpu_s: (.[-1].cpu_s - .[0].cpu_s), s: (.[-1].t - .[0].t)} else null end) as $cpu
@@ -37,14 +39,11 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
 # What an order waited before it was sent is in its latency, and not in the uncorrected one.
 | (if $o.accept_ms.count > 0 and $o.accept_uncorrected_ms.mean != null then
         [0, $o.accept_ms.mean - $o.accept_uncorrected_ms.mean] | max else null end) as $held
-# Of orders accepted with 202 a share is awaited: it stands for all of them.
-| ($s.final | .confirmed + .rejected + .failed + .unfinished + .lost) as $final
-| (if $final > 0 then $o.ok / $final else 1 end) as $scale
 | {
     arm: $arm, round: $round, doubt: $doubt, audit: $audit, foreign: ($foreign | number),
     duration_s: $s.duration_s,
     figures: {
-        goodput_s: ($o.goodput * $scale / $s.duration_s),
+        goodput_s: (($goodput | number) / $s.duration_s),
         confirmed_s: ($confirmed_s | number),
         p50_ms: (if $o.complete_ms.count > 0 then $o.complete_ms.p50 else null end),
         p99_ms: (if $o.complete_ms.count > 0 then $o.complete_ms.p99 else null end),
@@ -62,8 +61,8 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
         | if $n < 1 then [] else
             [$scraped[-1] | spent | to_entries[] | {stage: .key, ms: (1000 * (.value - ($before[.key] // 0)) / $n)}] end end),
     generator: $s.generator, points: $curves.points, marks: $curves.marks, database: $db,
-    in_time: [$pace | split("\n")[] | select(. != "") | split("\t") | map(number) | {t: .[0], orders_s: (.[1] * $scale)}],
-    server: [$looks[] | {t, cpu_s, queue_length: (.metrics | total("flashdeal_queue_length")),
-        queue_age_s: ([.metrics[] | select(.name == "flashdeal_queue_age_seconds") | .value] | max),
+    in_time: [$pace | split("\n")[] | select(. != "") | split("\t") | map(number) | {t: .[0], orders_s: .[1]}],
+    server: [$looks[] | {t, cpu_s, queue_length: (.metrics | total("flashdeal_queue_length") // total("flashdeal_order_queue_length")),
+        queue_age_s: ([.metrics[] | select(.name == "flashdeal_queue_age_seconds" or .name == "flashdeal_order_queue_age_seconds") | .value] | max),
         pool_waiters: (.metrics | total("flashdeal_db_pool_waiters")), pool_in_use: (.metrics | total("flashdeal_db_pool_in_use"))}]
   }

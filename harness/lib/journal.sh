@@ -1,13 +1,24 @@
 # shellcheck shell=bash
 # journal: what loadgen's journal says of a part of a window. Sourced, after figures.sh.
 #
-#   journal_orders PLAN JOURNAL    a line "due s<tab>1 or 0" per planned order: in time, or not
+#   journal_orders PLAN JOURNAL [ENDS]   a line "due s<tab>1 or 0" per planned order: in time, or not
+#   journal_confirmed ENDS FROM TO of a journal: a line "due s<tab>ms" per order that was due in [FROM,
+#                                  TO) and confirmed: how long after it was due
 #   journal_share FROM TO          of such lines: the share in time of the orders due in [FROM, TO)
 #   journal_recovery FROM          of such lines: the seconds from FROM until orders are in time again
 #   journal_pace FROM TO           of such lines: per half second from FROM to TO a line "middle, s
 #                                  after FROM<tab>orders in time that were due in it, per second"
 #   journal_refusals CODE FROM TO  of a journal: the latency in ms of each first attempt that was due
 #                                  in [FROM, TO) and refused with this code
+#   journal_lags DECIDED FROM TO   of a journal, and of lines "order id|s" in which an order was
+#                                  decided: the seconds from an order's acknowledgement to its decision,
+#                                  of those acknowledged in [FROM, TO)
+#   journal_late MS FROM TO        of a journal: "accepted late refused late open" of the orders due in
+#                                  [FROM, TO): accepted, and how many of them after MS or more; refused
+#                                  because the line was full, likewise; and those with no such answer
+#
+# ENDS has lines "order id|s", the moment in which the database confirmed it: where a reply is 202,
+# nobody else knows, but for those that were awaited.
 #
 # Times count from the load's start, its warm-up included. In time is an order that was confirmed
 # within 1 s of being due; an order that got no connection has no line in the journal, which is why
@@ -20,10 +31,26 @@ JOURNAL_LEFT_S=1   # so much must be left to judge by
 
 journal_orders() {
     awk -F '\t' -v limit="$JOURNAL_IN_TIME_US" '
-        FNR == 1 { files++ }
-        files == 1 { if ($2 == "order") due[n++] = $1; next }
+        file == "plan" { if ($2 == "order") due[n++] = $1; next }
+        file == "ends" { split($0, field, "|"); end[field[1]] = field[2] * 1e6; next }
+        $2 == "ok" && ($11 in end) && end[$11] - ($1 - $13) <= limit { good[$3] = 1 }
         ($2 == "ok" || $2 == "final") && $12 == "confirmed" && $13 + 0 <= limit { good[$3] = 1 }
-        END { for (op = 0; op < n; op++) printf "%.6f\t%d\n", due[op] / 1e6, good[op] }' "$1" "$2"
+        END { for (op = 0; op < n; op++) printf "%.6f\t%d\n", due[op] / 1e6, good[op] }' \
+        file=plan "$1" file=ends "${3:-/dev/null}" file=journal "$2"
+}
+
+# Who awaits an order learns of its end later than the database.
+journal_confirmed() {
+    awk -F '\t' -v from="$2" -v to="$3" '
+        file == "ends" { split($0, field, "|"); end[field[1]] = field[2] * 1e6; next }
+        $2 != "ok" && ($2 != "final" || $3 in us) { next }
+        { due[$3] = $1 - $13 }
+        $2 == "ok" && ($11 in end) { us[$3] = end[$11] - due[$3]; next }
+        $12 == "confirmed" { us[$3] = $13 }
+        END {
+            for (op in us)
+                if (due[op] >= from * 1e6 && due[op] < to * 1e6) printf "%.6f\t%.3f\n", due[op] / 1e6, us[op] / 1000
+        }' file=ends "$1" file=journal -
 }
 
 journal_share() {
@@ -65,4 +92,22 @@ journal_refusals() {
             due = ($1 - $13) / 1e6
             if (due >= from && due < to) print $13 / 1000
         }'
+}
+
+journal_lags() {
+    awk -F '\t' -v from="$2" -v to="$3" '
+        file == 1 { split($0, field, "|"); decided[field[1]] = field[2]; next }
+        $2 == "ok" && $1 / 1e6 >= from && $1 / 1e6 < to && ($11 in decided) { printf "%.6f\n", decided[$11] - $1 / 1e6 }' \
+        file=1 "$1" file=2 -
+}
+
+journal_late() {
+    awk -F '\t' -v late_us="$(($1 * 1000))" -v from="$2" -v to="$3" '
+        $2 != "ok" && $2 != "fail" && $2 != "info" { next }
+        { due = ($1 - $13) / 1e6 }
+        due < from || due >= to { next }
+        $2 == "ok" { accepted++; accepted_late += $13 >= late_us; next }
+        $10 == "queue_full" { refused++; refused_late += $13 >= late_us; next }
+        { open++ }
+        END { print accepted + 0, accepted_late + 0, refused + 0, refused_late + 0, open + 0 }'
 }

@@ -3,7 +3,8 @@
 # target.sh, figures.sh and machine.sh.
 #
 #   load_stock UNITS [LIMIT [SALES]]      empties and vacuums the tables; sales 1 to SALES (1) have
-#                                         UNITS to sell each, LIMIT (10^6) to one user
+#                                         UNITS to sell each, LIMIT (10^6) to one user. The orders of the
+#                                         window before are decided then, and the target knows the stock
 #   load_closed LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #   load_open LABEL RATE SECONDS [LOADGEN OPTION...]
 #   load_steps LABEL R:S,R:S,... SECONDS [LOADGEN OPTION...]
@@ -12,12 +13,19 @@
 #   load_later LABEL DELAY RATE SECONDS [LOADGEN OPTION...]
 #                                         open loop beside the window that follows: begins DELAY after
 #                                         that one's warm-up does; load_later_end writes LOAD_ORDERS
+#   load_aside LABEL RATE SECONDS [LOADGEN OPTION...]
+#                                         open loop in the background (LOAD_PID); writes LOAD_JOURNAL,
+#                                         leaves the database alone. load_aside_end PID waits for it
+#   load_frozen LABEL RATE BEFORE SECONDS AFTER [LOADGEN OPTION...]
+#                                         open loop; BEFORE s after its start PostgreSQL is stopped for
+#                                         SECONDS. Writes LOAD_JOURNAL; LOAD_FROZEN, LOAD_THAWED: when that
+#                                         was, in s of the journal's clock
 #   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #                                         as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
 #   load_plan LABEL FILE SECONDS [LOADGEN OPTION...]
 #                                         replays a plan saved with a warm-up of LOAD_WARMUP_S
-#   load_audit                            sale 1 against the journal of load_race or load_crowd: AUDIT is
+#   load_audit [AUDIT OPTION...]          sale 1 against the journal of load_race or load_crowd: AUDIT is
 #                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order; LOAD_FLUSH_SHARE:
 #                                         the share of the time in which one was under way
@@ -30,7 +38,13 @@
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
-#   load_decided SECONDS                  confirmed/s in the database, in the last window's last SECONDS
+#   load_decided SECONDS [SALE]           confirmed/s in the database, in the last window's last SECONDS;
+#                                         of all sales, or of one
+#   load_lags                             of the orders acknowledged in the last window, which kept a
+#                                         journal: seconds from then until the database dates them
+#   load_confirmed                        of the last window, which kept a journal, a line for each
+#                                         confirmed order: "due s<tab>ms until it was confirmed"
+#   load_goodput                          those within 1 s of being due, and inside the window
 #   load_get JQ                           a value of the last window's summary
 #   load_serves                           ends the script when the target did not do its work in the
 #                                         last window: an error, not a matter of verdicts
@@ -48,15 +62,46 @@ LOAD_UNITS=1000000000 # a stock that no window empties
 LOAD_WARMUP_S=0.5     # of each window, before it counts
 LOAD_CONNECTIONS=256  # of loadgen for orders, unless --connections says otherwise
 LOAD_EDGE_S=0.1       # readings are taken this far inside the window
+LOAD_SETTLE_S=20      # at most, until the orders of the window before are decided
+LOAD_KNOWN_S=10       # at most, until the target knows the stock
 # shellcheck disable=SC2034 # for the scripts
-AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LOAD_FROZEN='' LOAD_THAWED='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
     target_database
     [[ $(target_sql "SELECT to_regclass('orders')") ]] || die "$(target_name) takes no orders: its schema has no table of them"
+    _load_quiet 2 0.03 "$LOAD_SETTLE_S" || DOUBT=${DOUBT:-"the orders of the window before were not decided within $LOAD_SETTLE_S s"}
     psql -X -q -v ON_ERROR_STOP=1 -d "$TARGET_DB" -v units="$1" -v limit="${2-1000000}" -v sales="${3-1}" >/dev/null \
         -f "$ROOT/harness/lib/stock.sql"
+    _load_known "${3-1}"
+}
+
+# What the target says of the first sale and of the last: it may show what it read a moment ago. One
+# that is not running is not asked.
+_load_known() {
+    local try want said
+    target_serves || return 0
+    for ((try = 0; try < LOAD_KNOWN_S * 20; try++)); do
+        want=$(target_sql "SELECT stock_total, stock_left FROM audit_sales WHERE sale_id IN (1, $1) ORDER BY sale_id")
+        said=$(curl -s --max-time 2 "$TARGET_URL/sales/1" "$TARGET_URL/sales/$1" | jq -r '"\(.stock_total)|\(.stock_left)"' 2>/dev/null) || :
+        [[ $(sort -u <<<"$said") != "$(sort -u <<<"$want")" ]] || return 0
+        sleep 0.05
+    done
+    die "$(target_name) does not show the new stock within $LOAD_KNOWN_S s: GET /sales/1 says ${said%%$'\n'*}, the database ${want%%$'\n'*}"
+}
+
+# _load_quiet SAMPLES PAUSE SECONDS: waits until in so many samples, one after the other, none of the
+# target's sessions is busy and nothing new is confirmed. Status 1: not within SECONDS.
+_load_quiet() {
+    local quiet=0 now before='' began=$SECONDS
+    while ((quiet < $1)); do
+        now="$(target_sessions) $(_load_reading | cut -d '|' -f 2)"
+        if [[ $now == *"|0 "* && $now == "$before" ]]; then quiet=$((quiet + 1)); else quiet=0; fi
+        before=$now
+        ((SECONDS - began <= $3)) || return 1
+        sleep "$2"
+    done
 }
 
 # "time|confirmed units"
@@ -70,7 +115,7 @@ _load_begin() {
     [[ ${3-} != --plan ]] || length=() # the plan has both
     name=$RUN/$(target_slug).$1
     LOAD_SUMMARY=$name.summary.json LOAD_JOURNAL=$name.journal LOAD_LOG=$name.loadgen.log
-    "$ROOT/build/release/loadgen" --url "$TARGET_URL" --seed "$SEED" --secret "$AUTH_SECRET" --quiet \
+    "$ROOT/build/release/loadgen" --url "$TARGET_URL" --seed "$SEED" --secret "$AUTH_SECRET" --keys --quiet \
         "${length[@]}" --summary "$LOAD_SUMMARY" --series "$name.series.json" "${@:3}" 2>"$LOAD_LOG" &
     LOAD_PID=$!
     postgres_keep "$LOAD_PID"
@@ -122,6 +167,29 @@ load_plan() {
     _load_window "$1" "$3" --plan "$2" "${@:4}"
 }
 
+# _load_ends NAME: NAME.ends, lines "order id|s" for journal.sh: when the database confirmed what was
+# acknowledged with 202. Awaiting all of them would cost the target as much as ordering does. Asked
+# when nothing more can be in time.
+_load_ends() {
+    local left
+    : >"$1.ends"
+    [[ $(jq '.orders.codes["202"] // 0' "$1.summary.json") != 0 ]] || return 0
+    left=$(jq ".window_ended_at | (.[0:19] + \"Z\" | fromdate) + (\"0\" + .[19:-1] | tonumber) + 1.05 - ${EPOCHREALTIME/,/.}" "$1.summary.json")
+    [[ $left == -* ]] || sleep "$left"
+    target_sql "SELECT order_id, extract(epoch FROM decided_at - timestamptz '$(jq -r .started_at "$1.summary.json")')
+        FROM audit_orders WHERE status = 'confirmed'" >"$1.ends"
+}
+
+load_confirmed() {
+    _load_ends "${LOAD_SUMMARY%.summary.json}"
+    journal_confirmed "${LOAD_SUMMARY%.summary.json}.ends" "$LOAD_WARMUP_S" "$(calc "$LOAD_WARMUP_S + $(load_get .duration_s)")" <"$LOAD_JOURNAL"
+}
+
+load_goodput() {
+    load_confirmed | awk -v end="$(calc "$LOAD_WARMUP_S + $(load_get .duration_s)")" '
+        $2 <= 1000 && $1 + $2 / 1000 < end { n++ } END { print n + 0 }'
+}
+
 # The steps' plan is kept: only it knows the orders that never got a connection.
 load_steps() {
     local name
@@ -129,7 +197,8 @@ load_steps() {
     progress "$(target_name): $2 (orders/s:s) for $3 s"
     _load_window "$1" "$3" --steps "$2" --save-plan "$name.plan" --journal "$name.journal" "${@:4}"
     LOAD_ORDERS=$name.orders
-    journal_orders "$name.plan" "$LOAD_JOURNAL" >"$LOAD_ORDERS"
+    _load_ends "$name"
+    journal_orders "$name.plan" "$LOAD_JOURNAL" "$name.ends" >"$LOAD_ORDERS"
 }
 
 # Buyers of its own, on half of the connections. No reply at all is a figure here, and no error.
@@ -144,7 +213,33 @@ load_later() {
 load_later_end() {
     wait "$LATER_PID" || target_check
     LOAD_ORDERS=$LATER.orders
-    journal_orders "$LATER.plan" "$LATER.journal" >"$LOAD_ORDERS"
+    _load_ends "$LATER"
+    journal_orders "$LATER.plan" "$LATER.journal" "$LATER.ends" >"$LOAD_ORDERS"
+}
+
+load_aside() {
+    LOAD_WARMUP_S=0 _load_begin "$1" "$3" --rate "$2" --journal "$RUN/$(target_slug).$1.journal" "${@:4}"
+}
+
+load_aside_end() { LOAD_PID=$1 _load_end; }
+
+# Of one's own PostgreSQL only; whatever ends the script meanwhile, it goes on.
+# shellcheck disable=SC2034 # LOAD_FROZEN, LOAD_THAWED: for the scripts
+load_frozen() {
+    local frozen thawed began
+    progress "$(target_name): $2 orders/s, and PostgreSQL is stopped for $4 s"
+    postgres_thaw
+    on_exit postgres_thaw
+    LOAD_WARMUP_S=0 _load_begin "$1" "$(calc "$3 + $4 + $5")" --rate "$2" --journal "$RUN/$(target_slug).$1.journal" "${@:6}"
+    sleep "$3"
+    postgres_freeze
+    frozen=$EPOCHREALTIME
+    sleep "$4"
+    thawed=$EPOCHREALTIME
+    postgres_thaw
+    _load_end
+    began=$(date -d "$(load_get .started_at)" +%s.%N)
+    LOAD_FROZEN=$(calc "$frozen - $began") LOAD_THAWED=$(calc "$thawed - $began")
 }
 
 load_race() {
@@ -161,9 +256,12 @@ load_crowd() {
 
 # shellcheck disable=SC2034 # for the scripts
 load_audit() {
+    local keys=()
     AUDIT=${LOAD_JOURNAL%.journal}.audit AUDIT_STATUS=0
-    "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 \
-        --json "$AUDIT.json" >"$AUDIT" 2>&1 || AUDIT_STATUS=$?
+    # Who keeps the keys that were sent is held to them.
+    [[ $(target_sql "SELECT EXISTS (SELECT FROM audit_orders WHERE idempotency_key IS NOT NULL)") != t ]] || keys=(--idempotent)
+    "$ROOT/build/release/audit" --database "$TARGET_DB" --journal "$LOAD_JOURNAL" --sale 1 "${keys[@]}" \
+        --json "$AUDIT.json" "$@" >"$AUDIT" 2>&1 || AUDIT_STATUS=$?
     AUDIT_SAID=$(awk '$1 == "audit:" { print $2 }' "$AUDIT")
 }
 
@@ -230,7 +328,14 @@ SQL
 
 load_decided() {
     calc "$(target_sql "SELECT count(*) FROM audit_orders WHERE status = 'confirmed' AND decided_at >=
-        timestamptz '$(load_get .window_ended_at)' - interval '$1 s' AND decided_at < '$(load_get .window_ended_at)'") / $1"
+        timestamptz '$(load_get .window_ended_at)' - interval '$1 s' AND decided_at < '$(load_get .window_ended_at)'
+        ${2:+AND sale_id = $2}") / $1"
+}
+
+load_lags() {
+    target_sql "SELECT order_id, extract(epoch FROM decided_at - timestamptz '$(load_get .started_at)') FROM audit_orders" \
+        >"$LOAD_JOURNAL.decided"
+    journal_lags "$LOAD_JOURNAL.decided" "$LOAD_WARMUP_S" "$(calc "$LOAD_WARMUP_S + $(load_get .duration_s)")" <"$LOAD_JOURNAL"
 }
 
 load_get() { jq -r "$1 // empty" "$LOAD_SUMMARY"; }
@@ -264,6 +369,7 @@ load_capacity() {
         load_serves
         CAPACITY=$(calc "$LOAD_CONFIRMED_S > $CAPACITY ? $LOAD_CONFIRMED_S : $CAPACITY")
     done
+    [[ $CAPACITY != 0 ]] || die "$(target_name) confirmed nothing when its capacity was measured"
 }
 
 load_1x() {
@@ -275,18 +381,9 @@ load_1x() {
 
 # Idle is: none of its sessions is busy and nothing new is confirmed, for half a second.
 load_idle() {
-    local seconds=$1 quiet=0 tenths now before=''
+    local began_us=${EPOCHREALTIME/[.,]/}
     LOAD_IDLE_S=none
     progress "$(target_name): nobody comes, until it is idle"
-    for ((tenths = 0; tenths < seconds * 10; tenths++)); do
-        now="$(target_sessions) $(_load_reading | cut -d '|' -f 2)"
-        if [[ $now == *"|0 "* && $now == "$before" ]]; then quiet=$((quiet + 1)); else quiet=0; fi
-        if ((quiet == 5)); then
-            # shellcheck disable=SC2034 # for the scripts
-            LOAD_IDLE_S=$(calc "($tenths - 5) / 10")
-            return 0
-        fi
-        before=$now
-        sleep 0.1
-    done
+    # shellcheck disable=SC2034 # for the scripts
+    if _load_quiet 5 0.1 "$1"; then LOAD_IDLE_S=$(calc "int((${EPOCHREALTIME/[.,]/} - $began_us - 400000) / 100000) / 10"); fi
 }

@@ -98,7 +98,8 @@ verdict_audit() {
 # MIN: so few requests prove nothing. THREADS: the connections that the target can serve at once,
 # empty when unknown. LETS: the orders that it lets wait or works on at once, empty when unknown or
 # unbounded; CONNECTIONS: those that loadgen has for orders. Where it used them all and the target would
-# have let in more, the line was at the buyers: what the target does when it is full was not seen.
+# have let in more, the line was at the buyers: what the target does when it is full was not seen. Who
+# answers 202 keeps nobody's connection for an order in line.
 verdict_doubt() {
     jq -r --argjson min "$2" --arg threads "${3-}" --arg lets "${4-}" --argjson connections "${5:-0}" --argjson lag "$VERDICT_LAG_MS" \
         --argjson cpu "$VERDICT_CPU_SHARE" '
@@ -111,7 +112,7 @@ verdict_doubt() {
             "the load generator used \($g.cpu_share * 100 | round) % of a core: it measured itself"
           elif $threads != "" and $g.connections_peak > ($threads | tonumber) then
             "\($g.connections_peak) connections, and the target serves \($threads) at once"
-          elif $lets != "" and ($lets | tonumber) > $connections and $g.connections_peak >= $connections then
+          elif $lets != "" and (.orders.codes["202"] // 0) == 0 and ($lets | tonumber) > $connections and $g.connections_peak >= $connections then
             "the target lets \($lets) orders wait and the generator has \($connections) connections: most of the line was at the buyers, and the target was never full"
           else empty end' "$1" 2>/dev/null || echo "the load generator left no summary"
 }

@@ -4,8 +4,15 @@
  * info: no reply, a withheld one, 201 or 202 without an id, or the server's own "outcome_unknown":
  * it may have happened. After a loss, 429 or 503 the client tries again as --retry says: at once,
  * or after full jitter (uniform between 0 and 50 ms doubling to 2 s; "Exponential Backoff And
- * Jitter", AWS Architecture Blog, 2015) on top of what Retry-After asks. Replies and losses are
- * counted for every attempt, ok, fail and info once per order: its last. */
+ * Jitter", AWS Architecture Blog, 2015) on top of what Retry-After asks. No other reply is worth a
+ * retry: 4xx says the same every time. An acknowledged order of which the server says 404 is lost,
+ * and ordered again in the same way.
+ *
+ * With --retry-budget all of a run's clients together have a bucket of tokens: an order brings a
+ * share of one, a retry costs one, and without one an order ends with what it has. So a server that
+ * refuses everything gets that share of load more, and not --retry-max times as much.
+ *
+ * Replies and losses are counted for every attempt, ok, fail and info once per order: its last. */
 #include "client_parts.h"
 
 #include "common/clock.h"
@@ -32,6 +39,9 @@ void attempt_settle(struct client *client, struct op *op)
     if (op->counted) {
         stats_settle_order(client->stats, op->result);
     }
+    if (op->gone) {
+        await_conclude(client, op, FINAL_LOST, clock_now_ns());
+    }
 }
 
 static int64_t retry_wait_ns(const struct client *client, const struct op *op, int retry_after_s)
@@ -51,6 +61,19 @@ static int64_t retry_wait_ns(const struct client *client, const struct op *op, i
     return asked_ns + (int64_t)(jitter * (double)(most_ms * CLOCK_NS_PER_MS));
 }
 
+static bool spend_token(struct client *client, const struct op *op)
+{
+    if (client->options->retry_budget <= 0.0) {
+        return true; /* there is none */
+    }
+    if (client->retry_tokens < 1.0) {
+        client->stats->orders.retries_denied += op->counted ? 1 : 0;
+        return false;
+    }
+    client->retry_tokens -= 1.0;
+    return true;
+}
+
 /* Whether another attempt follows; it is then on its way. */
 static bool try_again(struct client *client, struct op *op, int retry_after_s, int64_t now_ns)
 {
@@ -59,11 +82,27 @@ static bool try_again(struct client *client, struct op *op, int retry_after_s, i
         return false;
     }
     const int64_t due_ns = now_ns + retry_wait_ns(client, op, retry_after_s);
-    if (due_ns >= client->times.give_up_ns) {
+    if (due_ns >= client->times.give_up_ns || !spend_token(client, op)) {
         return false;
     }
     op->state = OP_BACKING_OFF;
     timers_set(&client->timers, op, due_ns);
+    return true;
+}
+
+bool attempt_repeat(struct client *client, struct op *op, int64_t now_ns)
+{
+    if (!try_again(client, op, -1, now_ns)) {
+        return false;
+    }
+    op->polling = false;
+    op->gone = true;
+    if (op->counted) {
+        client->stats->orders.gone++;
+        client->stats->orders.ok--; /* how it ends will say */
+    }
+    client_note(client, op, now_ns,
+                &(struct client_note){.event = "gone", .http = 404, .order_id = op->order_id});
     return true;
 }
 
@@ -150,6 +189,9 @@ static void count_accepted(struct client *client, const struct op *op, int http,
         return;
     }
     stats_count_code(&stats->orders.outcomes, http);
+    if (op->gone) {
+        return; /* its first acceptance counts */
+    }
     hist_record_ns(stats->orders.accept, latency_ns);
     hist_record_ns(stats->orders.accept_uncorrected,
                    op->closed ? latency_ns : now_ns - op->sent_ns);
@@ -181,6 +223,7 @@ static void accepted(struct client *client, struct op *op, int http, const struc
     op->result = RESULT_OK;
     memcpy(op->order_id, answer->order_id, sizeof(op->order_id));
     count_accepted(client, op, http, now_ns);
+    op->gone = false;
     client_note(client, op, now_ns,
                 &(struct client_note){.event = "ok",
                                       .http = http,
@@ -207,11 +250,9 @@ static void refused(struct client *client, struct op *op, const struct reply *re
     op->result = unknown ? RESULT_INFO : RESULT_FAIL;
     if (op->counted) {
         stats_count_code(&client->stats->orders.outcomes, http);
-        stats_count_problem(&client->stats->orders, answer->code);
+        stats_count_problem(&client->stats->orders, answer->code,
+                            come_back ? &retry_after_s : NULL);
         hist_record_ns(client->stats->orders.refused, now_ns - op->due_ns);
-        if (come_back) {
-            stats_count_retry_after(&client->stats->orders, retry_after_s);
-        }
     }
     client_note(client, op, now_ns,
                 &(struct client_note){.event = unknown ? "info" : "fail",

@@ -1,13 +1,26 @@
-/* await: polls GET /orders/{id} until an accepted order is final: first after 20 ms, then waiting
- * twice as long each time up to 250 ms, for at most --await-timeout-ms after the acceptance. So the
- * completion times are late by the pause between two polls at most, and polling costs what ordering
- * costs: for a big load await a small share. A poll that is refused or lost is no news; a 404 for
- * an acknowledged id is: the order is lost. Polls go over the orders' connections. */
+/* await: asks for an accepted order until it is final, for at most --await-timeout-ms after the
+ * acceptance, over the orders' connections.
+ *
+ * The poll is GET /orders/{id}?wait_ms=: the server holds it until the order is final, or half of
+ * --timeout-ms has passed. So one poll is enough for most orders, the completion time is not late,
+ * and awaiting costs a request per order and a connection for as long as it takes: in a big open
+ * load await a small share. A server that says pending sooner than it was asked to (it knows no
+ * wait_ms, or too many wait there) is asked again after a pause: 20 ms, doubling to 250 ms, and
+ * with a Retry-After that long and a random part of 250 ms on top. A poll that is refused or lost
+ * is no news; a 404 for an acknowledged id is: the order is lost. Who tries again (--retry) then
+ * orders again, under the same key (attempt.c), and awaits that. */
 #include "client_parts.h"
 
 #include "common/clock.h"
 
-enum { POLL_FIRST_MS = 20, POLL_MAX_MS = 250, GOODPUT_MS = 1000 };
+enum {
+    POLL_FIRST_MS = 20,
+    POLL_MAX_MS = 250,
+    GOODPUT_MS = 1000,
+    HOLD_MAX_MS = 10000, /* more than this no server is asked to wait */
+};
+
+static const double HELD = 0.9; /* of what was asked for: so long it waited, and nothing came */
 
 bool await_is_wanted(const struct client *client, const struct op *op)
 {
@@ -65,9 +78,16 @@ static void end(struct client *client, struct op *op, enum final final, const ch
     client_finish(client, op);
 }
 
-static void pause_before_poll(struct client *client, struct op *op, int64_t now_ns)
+/* retry_after_s: what the reply asks for, -1: nothing. */
+static void pause_before_poll(struct client *client, struct op *op, int retry_after_s,
+                              int64_t now_ns)
 {
     int64_t due_ns = now_ns + op->poll_wait_ns;
+    if (retry_after_s > 0) {
+        const double jitter = rng_of(client->seed, RNG_POLL, op->id, op->polls);
+        due_ns = now_ns + retry_after_s * CLOCK_NS_PER_S +
+                 (int64_t)(jitter * (double)(POLL_MAX_MS * CLOCK_NS_PER_MS));
+    }
     if (due_ns > op->give_up_ns) {
         due_ns = op->give_up_ns;
     }
@@ -84,7 +104,21 @@ void await_begin(struct client *client, struct op *op, int64_t now_ns)
     op->polling = true;
     op->give_up_ns = now_ns + client->options->await_timeout_ns;
     op->poll_wait_ns = POLL_FIRST_MS * CLOCK_NS_PER_MS;
-    pause_before_poll(client, op, now_ns);
+    (void)client_submit(client, op, now_ns);
+}
+
+int64_t await_hold_ns(struct client *client, struct op *op, int64_t now_ns)
+{
+    int64_t hold_ns = client->options->timeout_ns / 2;
+    if (hold_ns > HOLD_MAX_MS * CLOCK_NS_PER_MS) {
+        hold_ns = HOLD_MAX_MS * CLOCK_NS_PER_MS;
+    }
+    if (hold_ns > op->give_up_ns - now_ns) {
+        hold_ns = op->give_up_ns - now_ns;
+    }
+    op->polls++;
+    client->stats->orders.polls += op->counted ? 1 : 0;
+    return hold_ns > 0 ? hold_ns / CLOCK_NS_PER_MS * CLOCK_NS_PER_MS : 0;
 }
 
 void await_abandon(struct client *client, struct op *op, int64_t now_ns)
@@ -99,25 +133,40 @@ void await_timer(struct client *client, struct op *op, int64_t now_ns)
     } else if (op->state == OP_BETWEEN_POLLS) {
         (void)client_submit(client, op, now_ns);
     } else {
-        pause_before_poll(client, op, now_ns);
+        pause_before_poll(client, op, -1, now_ns);
     }
 }
 
 void await_lost(struct client *client, struct op *op, int64_t now_ns)
 {
-    pause_before_poll(client, op, now_ns);
+    pause_before_poll(client, op, -1, now_ns);
+}
+
+/* At once, where the server has waited as it was asked to. */
+static void poll_again(struct client *client, struct op *op, int retry_after_s, int64_t now_ns)
+{
+    const bool held =
+        op->poll_hold_ns > 0 && (double)(now_ns - op->sent_ns) >= HELD * (double)op->poll_hold_ns;
+    if (held && retry_after_s <= 0 && now_ns < op->give_up_ns) {
+        (void)client_submit(client, op, now_ns);
+    } else {
+        pause_before_poll(client, op, retry_after_s, now_ns);
+    }
 }
 
 void await_replied(struct client *client, struct op *op, const struct reply *reply)
 {
     const int64_t now_ns = clock_now_ns();
+    const int retry_after_s = reply->retry_after_s;
     struct answer answer;
     if (reply->http == 404) {
-        end(client, op, FINAL_LOST, NULL, now_ns);
+        if (!attempt_repeat(client, op, now_ns)) {
+            end(client, op, FINAL_LOST, NULL, now_ns);
+        }
         return;
     }
     if (reply->http != 200) {
-        pause_before_poll(client, op, now_ns);
+        pause_before_poll(client, op, retry_after_s, now_ns);
         return;
     }
     answer_read(reply->body, reply->body_length, &answer);
@@ -133,7 +182,7 @@ void await_replied(struct client *client, struct op *op, const struct reply *rep
         break;
     case STATE_NONE:
     case STATE_PENDING:
-        pause_before_poll(client, op, now_ns);
+        poll_again(client, op, retry_after_s, now_ns);
         break;
     }
 }

@@ -11,8 +11,9 @@
 #include "common/clock.h"
 
 enum {
-    PAUSE_MS = 50,         /* of a closed-loop client that could not connect */
-    TIMERS_PER_TURN = 256, /* so that a burst of time-outs does not delay arrivals */
+    PAUSE_MS = 50,          /* of a closed-loop client that could not connect */
+    TIMERS_PER_TURN = 256,  /* so that a burst of time-outs does not delay arrivals */
+    RETRY_TOKENS_MAX = 100, /* no more are saved up for a storm */
 };
 
 void client_note(struct client *client, const struct op *op, int64_t now_ns,
@@ -89,6 +90,9 @@ static struct op *create_op(struct client *client, const struct plan_arrival *ar
         intended_ns >= client->times.window_ns && intended_ns < client->times.window_end_ns;
     if (op->kind == PLAN_ORDER && client->options->keys) {
         uuid_random(op->key);
+    }
+    if (op->kind == PLAN_ORDER && client->retry_tokens < RETRY_TOKENS_MAX) {
+        client->retry_tokens += client->options->retry_budget;
     }
     count_begun(client, op);
     return op;
@@ -256,8 +260,9 @@ static size_t on_write(void *context, struct op *op, char out[NET_REQUEST_MAX])
     const int64_t now_ns = clock_now_ns();
     int64_t deadline_ns = now_ns + client->options->timeout_ns;
     op->sent_ns = now_ns;
-    if (op->polling && deadline_ns > op->give_up_ns) {
-        deadline_ns = op->give_up_ns;
+    if (op->polling) {
+        op->poll_hold_ns = await_hold_ns(client, op, now_ns);
+        deadline_ns = deadline_ns < op->give_up_ns ? deadline_ns : op->give_up_ns;
     }
     timers_set(&client->timers, op, deadline_ns);
     if (op->kind == PLAN_ORDER && !op->polling) {

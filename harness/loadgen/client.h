@@ -33,7 +33,8 @@ struct client {
     struct timers timers;
     struct ops ops;
     int64_t next_order;
-    int64_t overflowed; /* operations not begun because a million were in progress */
+    double retry_tokens; /* --retry-budget: what is left of it */
+    int64_t overflowed;  /* operations not begun because a million were in progress */
 };
 
 /* Begins the planned operation, which was due at intended_ns. */

@@ -47,6 +47,10 @@ void attempt_unsent(struct client *client, struct op *op);
 /* The wait between two attempts ends early: the last result stands. */
 void attempt_settle(struct client *client, struct op *op);
 
+/* A poll found no order of that id, though it was acknowledged. Returns whether it is ordered
+ * again, under the same key unless --retry-key says otherwise. */
+bool attempt_repeat(struct client *client, struct op *op, int64_t now_ns);
+
 /* A reply to a read or a probe. */
 void attempt_read(struct client *client, struct op *op, const struct reply *reply);
 
@@ -57,6 +61,9 @@ bool await_is_wanted(const struct client *client, const struct op *op);
 
 /* op was accepted; polls until the final state or --await-timeout-ms. */
 void await_begin(struct client *client, struct op *op, int64_t now_ns);
+
+/* For how long a poll that is sent at now_ns asks the server to wait; also counts it. */
+int64_t await_hold_ns(struct client *client, struct op *op, int64_t now_ns);
 
 /* A reply to a poll; or none. */
 void await_replied(struct client *client, struct op *op, const struct reply *reply);

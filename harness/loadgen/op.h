@@ -33,16 +33,19 @@ struct op {
     bool counted; /* begun inside the window */
     bool closed;  /* when it ends, its closed-loop client begins the next */
     bool polling; /* accepted; its requests are GET /orders/{order_id} */
+    bool gone;    /* accepted once, then 404: it is being ordered again */
     bool hang_up; /* this attempt's connection is closed once the request is written */
     int attempt;  /* attempts begun */
+    int polls;    /* polls sent */
     enum op_result result;
     int64_t intended_ns;  /* when the first attempt was due */
     int64_t due_ns;       /* when this attempt was due */
     int64_t sent_ns;      /* when this request was handed to its connection */
     int64_t give_up_ns;   /* await's end */
-    int64_t poll_wait_ns; /* the last pause between polls */
+    int64_t poll_wait_ns; /* the next pause between polls */
+    int64_t poll_hold_ns; /* how long this poll asks the server to wait */
     char key[UUID_TEXT_SIZE];
-    char order_id[UUID_TEXT_SIZE];
+    char order_id[UUID_TEXT_SIZE]; /* "": never acknowledged */
 
     /* The timers' own. */
     int64_t timer_ns;

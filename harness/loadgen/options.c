@@ -11,50 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char HELP[] =
-    "usage: loadgen --url http://HOST:PORT [options]\n"
-    "\n"
-    "load (one of; or only --read-rate and --probe-rate)\n"
-    "  --rate R                 open loop: R orders/s, Poisson arrivals\n"
-    "  --steps R:S,R:S,...      open loop: R/s for S seconds, then the next\n"
-    "  --flash PEAK:BASE:S      open loop: PEAK/s, decaying to BASE with time constant S\n"
-    "  --clients N              closed loop: N clients, one order after the other\n"
-    "  --plan FILE              replay a saved plan\n"
-    "  --duration S             seconds of the window (10; the steps' sum with --steps)\n"
-    "  --warmup S               seconds of the same load before the window (0)\n"
-    "  --read-rate R            GET /sales/{id} per second (0)\n"
-    "  --probe-rate R           GET /health per second (0)\n"
-    "  --reads-only             no orders: the load above is GET --path\n"
-    "  --path P                 with --reads-only (/health)\n"
-    "  --save-plan FILE         write the plan and go on; with --duration 0 only write it\n"
-    "orders\n"
-    "  --users N                users 1..N (0: a new one for each order)\n"
-    "  --first-user U           users are numbered from here (1)\n"
-    "  --sales A-B | A,B,C      (1)\n"
-    "  --quantity A-B           (1)\n"
-    "  --keys                   send Idempotency-Key, one per intended order\n"
-    "  --secret S               send bearer tokens under S ($AUTH_SECRET)\n"
-    "  --seed N                 fixes plan, mix and shares ($SEED, else 1)\n"
-    "clients\n"
-    "  --timeout-ms T           an attempt is given up after this (10000)\n"
-    "  --retry none|immediate|backoff   after a loss, 429 or 503 (none)\n"
-    "  --retry-max N            attempts after the first (3)\n"
-    "  --retry-key same|new     a retry's Idempotency-Key (same)\n"
-    "  --lose-replies F         share of orders' replies that is withheld (0)\n"
-    "  --hang-up F              share of order attempts that hang up after sending (0)\n"
-    "  --await none|all|F       poll accepted orders to their final state (none)\n"
-    "  --await-timeout-ms T     then it is unfinished (10000)\n"
-    "  --connections O,R,P      at most, for orders, reads, probes; 384 in all (256,64,64)\n"
-    "output\n"
-    "  --summary FILE           JSON (standard output)\n"
-    "  --series FILE            JSON, one object per second\n"
-    "  --journal FILE           one line per event of an order\n"
-    "  --marks FILE             lines \"t_ms kind text\", copied into the series\n"
-    "  --quiet                  no live line\n"
-    "\n"
-    "Exit status: 0 done; 2 the figures cannot be trusted (no reply at all, interrupted, output\n"
-    "incomplete); 64 usage. Formats: harness/README.md.\n";
-
 enum option_id {
     OPT_URL = 1000,
     OPT_RATE,
@@ -74,6 +30,7 @@ enum option_id {
     OPT_TIMEOUT_MS,
     OPT_RETRY,
     OPT_RETRY_MAX,
+    OPT_RETRY_BUDGET,
     OPT_RETRY_KEY,
     OPT_KEYS,
     OPT_SECRET,
@@ -112,6 +69,7 @@ static const struct option LONG_OPTIONS[] = {
     {"timeout-ms", required_argument, NULL, OPT_TIMEOUT_MS},
     {"retry", required_argument, NULL, OPT_RETRY},
     {"retry-max", required_argument, NULL, OPT_RETRY_MAX},
+    {"retry-budget", required_argument, NULL, OPT_RETRY_BUDGET},
     {"retry-key", required_argument, NULL, OPT_RETRY_KEY},
     {"keys", no_argument, NULL, OPT_KEYS},
     {"secret", required_argument, NULL, OPT_SECRET},
@@ -267,6 +225,9 @@ static void set_client(struct options *options, int id, const char *value)
     case OPT_RETRY_MAX:
         options->retry_max = (int)values_whole("--retry-max", value, 0, 1000);
         break;
+    case OPT_RETRY_BUDGET:
+        options->retry_budget = values_real("--retry-budget", value, 0.0, 1.0);
+        break;
     case OPT_RETRY_KEY:
         options->new_key_on_retry = values_choice("--retry-key", value, keys) == 1;
         break;
@@ -316,7 +277,7 @@ static void set_output(struct options *options, int id, const char *value)
         options->quiet = true;
         break;
     case OPT_HELP:
-        fputs(HELP, stdout);
+        fputs(OPTIONS_HELP, stdout);
         exit(0);
     default:
         break;
@@ -337,6 +298,8 @@ static void check(struct options *options, const bool *given)
 {
     struct plan_spec *plan = &options->plan;
     const bool is_rate = plan->shape == SHAPE_STEPS && plan->step_count == 0;
+    const bool one_by_one = plan->shape == SHAPE_CLOSED && !given[OPT_AWAIT - OPT_URL];
+    options->await = one_by_one ? 1.0 : options->await;
     if (plan->shape == SHAPE_REPLAY) {
         refuse_beside_plan(given);
     }

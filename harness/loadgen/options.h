@@ -20,16 +20,20 @@ struct options {
     int64_t timeout_ns, await_timeout_ns;
     enum retry_policy retry;
     int retry_max;
+    double retry_budget; /* retries per order, all together; 0: as many as retry_max allows */
     bool new_key_on_retry;
     bool keys;
     const char *secret; /* NULL: no tokens */
     double lose_replies, hang_up;
-    double await; /* the share of accepted orders that is awaited */
+    double await; /* the share of accepted orders (202) that is awaited */
     int connections[NET_POOLS];
     bool plan_only; /* --duration 0 with --save-plan */
     const char *save_plan_file, *plan_file, *journal_file, *summary_file, *series_file, *marks_file;
     bool quiet;
 };
+
+/* The text of --help. */
+extern const char OPTIONS_HELP[];
 
 /* Reads the command line. Prints help and exits 0, or prints one line on standard error and exits
  * OPTIONS_EXIT_USAGE. Texts point into argv or the environment. */

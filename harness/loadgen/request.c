@@ -3,11 +3,13 @@
  * bounded (host 256, path 1024, token 112, key 36), so that NET_REQUEST_MAX always suffices. */
 #include "request.h"
 
+#include "common/clock.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { HEADER_MAX = 192, BODY_MAX = 128 };
+enum { HEADER_MAX = 192, BODY_MAX = 128, QUERY_MAX = 40 };
 
 static void write_authorization(const struct request_maker *maker, const struct op *op,
                                 char out[HEADER_MAX])
@@ -54,10 +56,13 @@ static int write_get(const struct request_maker *maker, const struct op *op,
     case PLAN_ORDER:
         break;
     }
-    char authorization[HEADER_MAX];
+    char authorization[HEADER_MAX], query[QUERY_MAX] = "";
     write_authorization(maker, op, authorization);
-    return snprintf(out, NET_REQUEST_MAX, "GET /orders/%s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
-                    op->order_id, maker->host, authorization);
+    if (op->poll_hold_ns > 0) {
+        snprintf(query, sizeof(query), "?wait_ms=%" PRId64, op->poll_hold_ns / CLOCK_NS_PER_MS);
+    }
+    return snprintf(out, NET_REQUEST_MAX, "GET /orders/%s%s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
+                    op->order_id, query, maker->host, authorization);
 }
 
 size_t request_write(const struct request_maker *maker, const struct op *op,

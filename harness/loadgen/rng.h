@@ -22,6 +22,7 @@ enum rng_stream {
     RNG_HANG_UP,
     RNG_AWAIT,
     RNG_BACKOFF,
+    RNG_POLL,
 };
 
 void rng_seed(struct rng *rng, uint64_t seed, enum rng_stream stream);

@@ -50,8 +50,21 @@ void stats_count_code(struct stats_outcomes *outcomes, int http)
     }
 }
 
-void stats_count_problem(struct stats_orders *orders, const char *code)
+static void count_retry_after(struct stats_retry_after *asked, const int *seconds)
 {
+    if (seconds == NULL) {
+        return;
+    }
+    if (*seconds < 0 || *seconds > RETRY_AFTER_MAX_S) {
+        asked->none++;
+    } else {
+        asked->seconds[*seconds]++;
+    }
+}
+
+void stats_count_problem(struct stats_orders *orders, const char *code, const int *retry_after_s)
+{
+    count_retry_after(&orders->asked, retry_after_s);
     if (code[0] == '\0') {
         return;
     }
@@ -62,17 +75,9 @@ void stats_count_problem(struct stats_orders *orders, const char *code)
         }
         if (i == STATS_PROBLEMS - 1 || strcmp(orders->problems[i].code, code) == 0) {
             orders->problems[i].count++;
+            count_retry_after(&orders->problems[i].asked, retry_after_s);
             return;
         }
-    }
-}
-
-void stats_count_retry_after(struct stats_orders *orders, int seconds)
-{
-    if (seconds < 0 || seconds > RETRY_AFTER_MAX_S) {
-        orders->retry_after_none++;
-    } else {
-        orders->retry_after[seconds]++;
     }
 }
 

@@ -22,17 +22,26 @@ struct stats_outcomes {
     int64_t losses[LOSS_COUNT];
 };
 
+/* Replies 429 and 503. */
+struct stats_retry_after {
+    int64_t seconds[RETRY_AFTER_MAX_S + 1]; /* by the seconds that their Retry-After asks for */
+    int64_t none;                           /* without one */
+};
+
 struct stats_orders {
     int64_t count, ok, fail, info, unsent; /* orders; the last four sum up to count at the end */
     int64_t attempts, retries;             /* attempts = codes + losses - unsent */
+    int64_t retries_denied;                /* for want of --retry-budget */
+    int64_t gone;                          /* 404 for an acknowledged id, and ordered again */
+    int64_t polls;
     int64_t goodput;
     struct stats_outcomes outcomes;
     struct {
         char code[ANSWER_CODE_SIZE];
         int64_t count;
+        struct stats_retry_after asked;
     } problems[STATS_PROBLEMS];
-    int64_t retry_after[RETRY_AFTER_MAX_S + 1]; /* 429 and 503, by the seconds they ask for */
-    int64_t retry_after_none;                   /* 429 and 503 without them */
+    struct stats_retry_after asked; /* of all of them */
     struct hist *accept, *accept_uncorrected, *refused, *complete;
     int64_t finals[FINALS];
 };
@@ -63,11 +72,9 @@ void stats_destroy(struct stats *stats);
 
 void stats_count_code(struct stats_outcomes *outcomes, int http);
 
-/* Counts a problem's code; "" is not counted. */
-void stats_count_problem(struct stats_orders *orders, const char *code);
-
-/* Counts what a 429 or 503 asks for; -1: nothing. */
-void stats_count_retry_after(struct stats_orders *orders, int seconds);
+/* Counts a problem's code; "" is none. retry_after_s: what a 429 or 503 asks for, -1 for nothing;
+ * NULL for other replies. */
+void stats_count_problem(struct stats_orders *orders, const char *code, const int *retry_after_s);
 
 /* An order of the window has its result (RESULT_NONE: never sent). */
 void stats_settle_order(struct stats *stats, enum op_result result);

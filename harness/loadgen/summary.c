@@ -66,18 +66,28 @@ static void add_outcomes(cJSON *object, const struct stats_outcomes *outcomes)
     }
 }
 
-static void add_retry_after(cJSON *object, const struct stats_orders *orders)
+static void add_retry_after(cJSON *object, const char *name, const struct stats_retry_after *count)
 {
-    cJSON *asked = cJSON_AddObjectToObject(object, "retry_after_s");
+    cJSON *asked = cJSON_AddObjectToObject(object, name);
     for (int seconds = 0; seconds <= RETRY_AFTER_MAX_S; seconds++) {
-        char name[16];
-        snprintf(name, sizeof(name), "%d", seconds);
-        if (orders->retry_after[seconds] > 0) {
-            add_count(asked, name, orders->retry_after[seconds]);
+        char text[16];
+        snprintf(text, sizeof(text), "%d", seconds);
+        if (count->seconds[seconds] > 0) {
+            add_count(asked, text, count->seconds[seconds]);
         }
     }
-    if (orders->retry_after_none > 0) {
-        add_count(asked, "none", orders->retry_after_none);
+    if (count->none > 0) {
+        add_count(asked, "none", count->none);
+    }
+}
+
+static void add_problems(cJSON *object, const struct stats_orders *orders)
+{
+    cJSON *problems = cJSON_AddObjectToObject(object, "problems");
+    cJSON *asked = cJSON_AddObjectToObject(object, "problems_retry_after_s");
+    for (int i = 0; i < STATS_PROBLEMS && orders->problems[i].count > 0; i++) {
+        add_count(problems, orders->problems[i].code, orders->problems[i].count);
+        add_retry_after(asked, orders->problems[i].code, &orders->problems[i].asked);
     }
 }
 
@@ -91,13 +101,13 @@ static void add_orders(cJSON *root, const struct stats_orders *orders)
     add_count(object, "unsent", orders->unsent);
     add_count(object, "attempts", orders->attempts);
     add_count(object, "retries", orders->retries);
+    add_count(object, "retries_denied", orders->retries_denied);
+    add_count(object, "gone", orders->gone);
+    add_count(object, "polls", orders->polls);
     add_count(object, "goodput", orders->goodput);
     add_outcomes(object, &orders->outcomes);
-    cJSON *problems = cJSON_AddObjectToObject(object, "problems");
-    for (int i = 0; i < STATS_PROBLEMS && orders->problems[i].count > 0; i++) {
-        add_count(problems, orders->problems[i].code, orders->problems[i].count);
-    }
-    add_retry_after(object, orders);
+    add_problems(object, orders);
+    add_retry_after(object, "retry_after_s", &orders->asked);
     add_hist(object, "accept_ms", orders->accept);
     add_hist(object, "accept_uncorrected_ms", orders->accept_uncorrected);
     add_hist(object, "complete_ms", orders->complete);

@@ -3,11 +3,12 @@
  *     stub --port P [--delay-ms D] [--freeze-at S --freeze-ms M] [--mode MODE] ...
  *
  * It answers POST /orders, GET /orders/{id}, GET /sales/{id} and GET /health (and any other path
- * like /health) after a fixed delay, and misbehaves as told: modes below. One thread, epoll, one
- * request at a time per connection; replies that are due later wait in one queue, which is sorted
- * because the delay is the same for all. It checks as little of a request as it can: it is no model
- * of the service. It prints "listening on P" once it does. --log FILE gets a line for every POST:
- * user, Idempotency-Key, Authorization. */
+ * like /health) after a fixed delay, and misbehaves as told: modes below. A poll with wait_ms is
+ * held until the order is final, but by --deaf. One thread, epoll, one request at a time per
+ * connection; replies that are due later wait in one sorted queue, mostly at its end, because the
+ * delay is the same for all. It checks as little of a request as it can: it is no model of the
+ * service. It prints "listening on P" once it does. --log FILE gets a line for every POST: user,
+ * Idempotency-Key, Authorization. */
 #define _GNU_SOURCE /* memmem, accept4 */
 
 #include "stub.h"
@@ -135,18 +136,23 @@ static void send_reply(struct stub *stub, int fd, const char *bytes, size_t leng
     }
 }
 
-static void schedule(struct stub *stub, int fd, struct due *due)
+static void schedule(struct stub *stub, int fd, struct due *due, int64_t delay_ns)
 {
-    due->at_ns = clock_now_ns() + stub->settings.delay_ns;
+    struct due **place = &stub->first;
+    due->at_ns = clock_now_ns() + delay_ns;
     due->fd = fd;
     due->generation = stub->conns[fd].generation;
-    due->next = NULL;
-    if (stub->last != NULL) {
-        stub->last->next = due;
-    } else {
-        stub->first = due;
+    if (stub->last != NULL && stub->last->at_ns <= due->at_ns) {
+        place = &stub->last->next;
     }
-    stub->last = due;
+    while (*place != NULL && (*place)->at_ns <= due->at_ns) {
+        place = &(*place)->next;
+    }
+    due->next = *place;
+    *place = due;
+    if (due->next == NULL) {
+        stub->last = due;
+    }
 }
 
 static void on_request(struct stub *stub, int fd, const char *request)
@@ -160,13 +166,14 @@ static void on_request(struct stub *stub, int fd, const char *request)
     } else {
         due = xcalloc(1, sizeof(*due));
     }
-    due->length = stub_replies_answer(request, due->bytes, &due->is_order);
-    if (stub->settings.delay_ns == 0) {
+    int64_t hold_ns = 0;
+    due->length = stub_replies_answer(request, due->bytes, &due->is_order, &hold_ns);
+    if (stub->settings.delay_ns + hold_ns == 0) {
         send_reply(stub, fd, due->bytes, due->length, due->is_order);
         due->next = stub->spare;
         stub->spare = due;
     } else {
-        schedule(stub, fd, due);
+        schedule(stub, fd, due, stub->settings.delay_ns + hold_ns);
     }
 }
 
@@ -299,11 +306,17 @@ static int listen_on(int port)
 static void read_settings(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},        {"delay-ms", required_argument, NULL, 'd'},
-        {"freeze-at", required_argument, NULL, 'a'},   {"freeze-ms", required_argument, NULL, 'f'},
-        {"pending-ms", required_argument, NULL, 'w'},  {"mode", required_argument, NULL, 'm'},
-        {"busy", required_argument, NULL, 'b'},        {"log", required_argument, NULL, 'l'},
-        {"retry-after", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},
+        {"delay-ms", required_argument, NULL, 'd'},
+        {"freeze-at", required_argument, NULL, 'a'},
+        {"freeze-ms", required_argument, NULL, 'f'},
+        {"pending-ms", required_argument, NULL, 'w'},
+        {"mode", required_argument, NULL, 'm'},
+        {"busy", required_argument, NULL, 'b'},
+        {"log", required_argument, NULL, 'l'},
+        {"retry-after", required_argument, NULL, 'r'},
+        {"deaf", no_argument, NULL, 'q'},
+        {NULL, 0, NULL, 0},
     };
     *settings = (struct settings){.pending_ns = 50 * CLOCK_NS_PER_MS, .busy = 2};
     for (int id = 0; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -332,6 +345,9 @@ static void read_settings(int argc, char **argv, struct settings *settings)
             break;
         case 'r':
             settings->retry_after_s = (int)value;
+            break;
+        case 'q':
+            settings->deaf = true;
             break;
         case 'l':
             settings->log = fopen(optarg, "we");

@@ -14,6 +14,7 @@ enum mode {
     MODE_ECHO202,   /* 202; confirmed --pending-ms later */
     MODE_REJECT202, /* 202; then rejected, sold_out */
     MODE_LOST202,   /* 202; then 404 */
+    MODE_FORGET202, /* 202; then 404, --busy times per user; else as echo202 */
     MODE_STUCK202,  /* 202; pending for ever */
     MODE_SOLD_OUT,  /* 409 */
     MODE_BUSY,      /* 503 with Retry-After, --busy times per user, then 201 */
@@ -35,6 +36,7 @@ struct settings {
     int port;
     int64_t delay_ns, freeze_at_ns, freeze_ns, pending_ns;
     int busy, retry_after_s;
+    bool deaf; /* knows no wait_ms; with --retry-after, pending says so */
     enum mode mode;
     FILE *log;
 };
@@ -43,8 +45,10 @@ struct settings {
 void stub_replies_init(const struct settings *settings);
 
 /* Writes the reply to the request (whole, NUL-terminated) and returns its length; *is_order (out):
- * whether the mode applies to it. */
-size_t stub_replies_answer(const char *request, char out[STUB_REPLY_MAX], bool *is_order);
+ * whether the mode applies to it; *hold_ns (out): how long the reply waits, because the request
+ * asks for that (wait_ms). */
+size_t stub_replies_answer(const char *request, char out[STUB_REPLY_MAX], bool *is_order,
+                           int64_t *hold_ns);
 
 /* The mode of that name; ends the program when there is none. */
 enum mode stub_replies_mode(const char *name);

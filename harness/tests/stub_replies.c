@@ -12,21 +12,22 @@
 enum { ORDERS_MAX = 1 << 20, USERS_MAX = 1 << 20 };
 
 static const char *const MODE_NAMES[MODES] = {
-    "echo201",   "echo202", "reject202", "lost202", "stuck202", "sold_out",
-    "busy",      "unknown", "no_id",     "chunked", "dribble",  "close",
-    "until_eof", "cut",     "reset",     "garbage", "trailing", "mute",
+    "echo201", "echo202", "reject202", "lost202",  "forget202", "stuck202", "sold_out",
+    "busy",    "unknown", "no_id",     "chunked",  "dribble",   "close",    "until_eof",
+    "cut",     "reset",   "garbage",   "trailing", "mute",
 };
 
 static const struct settings *settings;
 static int64_t orders;
 static int64_t *accepted_ns;
-static unsigned char *attempts;
+static unsigned char *attempts, *forgotten;
 
 void stub_replies_init(const struct settings *used)
 {
     settings = used;
     accepted_ns = xcalloc(ORDERS_MAX, sizeof(*accepted_ns));
     attempts = xcalloc(USERS_MAX, 1);
+    forgotten = xcalloc(ORDERS_MAX, 1);
 }
 
 enum mode stub_replies_mode(const char *name)
@@ -78,7 +79,7 @@ static size_t until_eof(char *out, const char *body)
 static bool is_async(enum mode mode)
 {
     return mode == MODE_ECHO202 || mode == MODE_REJECT202 || mode == MODE_LOST202 ||
-           mode == MODE_STUCK202;
+           mode == MODE_FORGET202 || mode == MODE_STUCK202;
 }
 
 static size_t order_created(char *out)
@@ -143,37 +144,60 @@ static size_t answer_order(const char *request, char *out)
         }
         return problem(out, "503 Service Unavailable", header, "queue_full");
     }
+    if (settings->mode == MODE_FORGET202 && attempts[user % USERS_MAX] < settings->busy) {
+        attempts[user % USERS_MAX]++;
+        forgotten[orders % ORDERS_MAX] = 1;
+    }
     return order_created(out);
 }
 
-static size_t answer_status(const char *request, char *out)
+/* How long the order is still pending. */
+static int64_t pending_ns(long long number)
+{
+    if (settings->mode == MODE_STUCK202) {
+        return INT64_MAX;
+    }
+    const int64_t passed_ns = clock_now_ns() - accepted_ns[number % ORDERS_MAX];
+    return passed_ns < settings->pending_ns ? settings->pending_ns - passed_ns : 0;
+}
+
+/* The state is that of the moment in which the reply goes out. */
+static size_t answer_status(const char *request, char *out, int64_t *hold_ns)
 {
     const enum mode mode = settings->mode;
     const char *id = request + strlen("GET /orders/");
     const long long number = strtoll(id + 24, NULL, 16);
-    char body[256];
-    if (mode == MODE_LOST202) {
+    char body[256], header[64] = "";
+    if (mode == MODE_LOST202 || forgotten[number % ORDERS_MAX]) {
         return problem(out, "404 Not Found", "", "order_not_found");
     }
-    const bool due = mode != MODE_STUCK202 &&
-                     clock_now_ns() - accepted_ns[number % ORDERS_MAX] >= settings->pending_ns;
+    const int64_t left_ns = pending_ns(number);
+    const int64_t wait_ns =
+        settings->deaf ? 0 : number_after(request, "?wait_ms=") * CLOCK_NS_PER_MS;
+    const bool due = left_ns <= wait_ns;
+    *hold_ns = due ? left_ns : wait_ns;
+    if (!due && settings->retry_after_s > 0) {
+        snprintf(header, sizeof(header), "Retry-After: %d\r\n", settings->retry_after_s);
+    }
     const char *state = !due ? "pending" : mode == MODE_REJECT202 ? "rejected" : "confirmed";
     const char *reason = due && mode == MODE_REJECT202 ? "\"sold_out\"" : "null";
     snprintf(body, sizeof(body),
              "{\"order_id\":\"%.36s\",\"sale_id\":1,\"user_id\":1,\"quantity\":1,"
              "\"status\":\"%s\",\"reason\":%s}",
              id, state, reason);
-    return with_body(out, "200 OK", "", body);
+    return with_body(out, "200 OK", header, body);
 }
 
-size_t stub_replies_answer(const char *request, char out[STUB_REPLY_MAX], bool *is_order)
+size_t stub_replies_answer(const char *request, char out[STUB_REPLY_MAX], bool *is_order,
+                           int64_t *hold_ns)
 {
+    *hold_ns = 0;
     *is_order = strncmp(request, "POST /orders ", 13) == 0;
     if (*is_order) {
         return answer_order(request, out);
     }
     if (strncmp(request, "GET /orders/", 12) == 0) {
-        return answer_status(request, out);
+        return answer_status(request, out, hold_ns);
     }
     if (strncmp(request, "GET /sales/", 11) == 0) {
         return with_body(out, "200 OK", "",

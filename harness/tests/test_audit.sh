@@ -353,6 +353,13 @@ fails told_404_of_an_order_that_exists acknowledged_once --idempotent
 passes told_404_is_allowed_when_asked --idempotent --allow-lost
 edit 6 final 12 unfinished
 passes told_unfinished_is_not_told_anything --idempotent
+phase4
+line gone 1 1 1 21 1 key-1 404 - "$(id 21)" -
+invoke 1 2 1 21 1 key-1
+line ok 1 2 1 21 1 key-1 202 - "$(id 21)" pending
+passes gone_and_ordered_again_is_one_order --idempotent
+line gone 1 2 1 21 1 key-1 404 - "$(id 98)" -
+finds gone_is_only_what_was_acknowledged 2 'not_stranded:UNKNOWN acknowledged_once:UNKNOWN row_count:UNKNOWN' --journal "$J" --idempotent
 
 phase1
 change 3 "status = 'pending'"
@@ -387,6 +394,9 @@ wait $!
 # ------------------------------------------------------------------------------ keys, limits, rows
 
 phase4
+unknown=(11 1 1 27 1 key-6) # another user's; it may have happened
+invoke "${unknown[@]}"
+line info "${unknown[@]}" - timeout - -
 sql "$(row 66 1 26 1 confirmed '' key-6)"
 stock 5 0
 fails one_key_twice one_order_per_key --idempotent
@@ -423,6 +433,21 @@ passes rows_may_be_all_the_unknown
 sql "$(row 18 1 16 1)"
 stock 15 0
 fails rows_may_not_be_more_than_all_the_unknown row_count
+phase4
+for attempt in 1 2; do
+    invoke 10 $attempt 1 30 1 key-10
+    line info 10 $attempt 1 30 1 key-10 - timeout - -
+done
+sql "$(row 30 1 30 1 rejected sold_out key-10)"
+passes unknown_attempts_may_be_an_order --idempotent
+sql "$(row 31 1 30 1 rejected sold_out key-10)"
+passes two_unknown_attempts_may_be_two_orders
+fails but_under_one_key_they_are_one 'one_order_per_key row_count' --idempotent
+phase4
+invoke 6 3 1 26 1 key-6
+line info 6 3 1 26 1 key-6 - timeout - -
+sql "$(row 36 1 26 1 rejected sold_out key-else)"
+fails nor_are_they_another_one_beside_an_acknowledged_one row_count --idempotent
 
 # ---------------------------------------------------------------------------- nothing to judge by
 

@@ -57,6 +57,30 @@ is "accepted is not confirmed, until it is final" 0010 "$(in_time '0.1 ok 0 1 20
 is "with nothing in the journal all are late" 0000 "$(in_time)"
 is "the due times are the plan's" "0.000000 1.000000 2.000000 3.000000 " \
     "$(journal_orders "$dir/plan" "$dir/journal" | cut -f 1 | tr '\n' ' ')"
+
+# ------------------------------------------------------------------ what only the database knows
+# ended "ID|S"... -- LINE...: as in_time, where the orders in the journal have their number as their id.
+ended() {
+    : >"$dir/ends"
+    while [[ $1 != -- ]]; do
+        printf '%s\n' "$1" >>"$dir/ends"
+        shift
+    done
+    plan 0 1 2 3 >"$dir/plan"
+    journal "${@:2}" | awk -F '\t' -v OFS='\t' 'NF == 13 { $11 = $3 } { print }' >"$dir/journal"
+    journal_orders "$dir/plan" "$dir/journal" "$dir/ends" | cut -f 2 | tr -d '\n'
+}
+accepted=('0.1 ok 0 1 202 - pending 0.1' '1.1 ok 1 1 202 - pending 0.1' '2.1 ok 2 1 202 - pending 0.1' '3.1 fail 3 1 503 queue_full - 0.1')
+is "accepted, and confirmed in time, too late, never" 1000 "$(ended '0|1.0' '1|2.000001' -- "${accepted[@]}")"
+is "counted from when it was due, not accepted" 0100 "$(ended '1|1.9' '3|3.1' -- "${accepted[@]}")"
+is "nothing is confirmed" 0000 "$(ended -- "${accepted[@]}")"
+is "how long each took, of the window alone" "1.000000 900.000
+2.000000 100.000" "$(ended '0|0.5' '1|1.9' -- "${accepted[@]}" '2.1 ok 2 1 201 - confirmed 0.1' >/dev/null
+    journal_confirmed "$dir/ends" 1 3 <"$dir/journal" | sort | tr '\t' ' ')"
+is "the database's word comes before the client's" "1.000000 200.000" "$(ended '1|1.2' -- "${accepted[1]}" '1.6 final 1 1 200 - confirmed 0.6' >/dev/null
+    journal_confirmed "$dir/ends" 0 9 <"$dir/journal" | tr '\t' ' ')"
+is "who was awaited needs no database" "1.000000 600.000" "$(ended -- "${accepted[1]}" '1.6 final 1 1 200 - confirmed 0.6' >/dev/null
+    journal_confirmed "$dir/ends" 0 9 <"$dir/journal" | tr '\t' ' ')"
 plan >"$dir/plan"
 is "without a planned order there is none" "" "$(journal_orders "$dir/plan" "$dir/journal")"
 
@@ -105,6 +129,30 @@ is "first attempts that were due in the window, refused with that code" "2 300 2
 is "another code" "600 " "$(refusals deadline_exceeded)"
 is "none" "" "$(refusals rate_limited)"
 is "and their p99 is none" none "$(percentile 99 </dev/null)"
+
+# ---------------------------------------------------------------------- from accepted to decided
+# lags FROM TO: of order "o0", "o1" .., accepted at 1, 1.5, 2, 2.5 s; what the database has of them.
+lags() {
+    journal '0.9 invoke 0 1 - - - -' '1 ok 0 1 202 - pending 0.01' '1.5 ok 1 1 202 - pending 0.3' '1.6 fail 4 1 503 queue_full - 0.01' \
+        '2 ok 2 1 202 - pending 0.01' '2.5 ok 3 1 202 - pending 0.01' '2.6 final 3 1 200 - confirmed 0.11' |
+        awk -F '\t' -v OFS='\t' '{ $11 = "o" $3; print }' | journal_lags "$dir/decided" "$1" "$2" | tr '\n' ' '
+}
+printf '%s\n' 'o2|2.75' 'o0|1.4' 'o4|9' 'o1|2.5' 'x|3' >"$dir/decided"
+is "the seconds from the acknowledgement, of each that was decided" "0.400000 1.000000 0.750000 " "$(lags 0 9)"
+is "of those acknowledged in the window, its first moment included" "0.400000 1.000000 " "$(lags 1 2)"
+: >"$dir/decided"
+is "none was decided" "" "$(lags 0 9)"
+
+# ------------------------------------------------------------------------- accepted, and how late
+late() {
+    journal '1.2 invoke 0 1 - - - -' '1.05 ok 0 1 202 - pending 0.05' '1.6 ok 1 1 202 - pending 0.1' '3 ok 2 1 201 - confirmed 1.9' \
+        '1.4 fail 3 1 503 queue_full - 0.01' '1.9 fail 4 1 503 queue_full - 0.2' '1.8 fail 5 1 503 overloaded - 0.01' \
+        '2.9 info 6 1 - timeout - 1' '2.95 final 1 1 200 - confirmed 1.4' '1 ok 7 1 202 - pending 0.2' '2.2 ok 8 1 202 - pending 0.05' |
+        journal_late 100 "$1" "$2"
+}
+is "accepted, late, refused, late, neither; due in the window" "3 2 2 1 2" "$(late 1 2)"
+is "one moment of it: late is 100 ms or more" "1 1 0 0 0" "$(late 1.5 1.6)"
+is "nothing was due" "0 0 0 0 0" "$(late 5 6)"
 
 # --------------------------------------------------------------------------------- nearest rank
 is "p99 of 1 to 100" 99 "$(seq 100 | shuf | percentile 99)"

@@ -97,7 +97,7 @@ account() {
             if (!(($3, $4) in invoked) || ($3, $4) in done) bad = 1
             done[$3, $4] = 1; completions++; last[$3] = $2
         }
-        $2 == "final" && last[$3] != "ok" { bad = 1 }
+        ($2 == "final" || $2 == "gone") && last[$3] != "ok" { bad = 1 }
         END {
             for (op in last) n[last[op]]++
             if (bad || attempts != completions) print "broken"
@@ -247,11 +247,26 @@ test_retries() {
     load 0 --rate 100 --duration 1
     expect "without --retry one" '.orders.fail == .orders.count and .orders.attempts == .orders.count and .orders.refused_ms.count == .orders.count'
     expect "that Retry-After is missing is counted" '.orders.retry_after_s == {"none": .orders.count}'
+    stub --mode sold_out
+    load 0 --rate 100 --duration 1 --retry immediate
+    expect "4xx is not tried again" '.orders.attempts == .orders.count and .orders.retries == 0'
     stub --mode mute
     load 2 --rate 50 --duration 2 --timeout-ms 200 --retry backoff --retry-max 2
     expect "no reply at all: every order is info after its time-outs" \
         '.orders.info == .orders.count and .orders.errors.timeout == .orders.attempts and .orders.retries > 0'
     agree "time-outs"
+}
+
+test_retry_budget() {
+    stub --mode busy --busy 200 --retry-after 2
+    load 0 --rate 500 --duration 2 --retry immediate --retry-max 50 --retry-budget 0.1
+    expect "of 10 orders one may be tried again" '.orders.retries <= 0.1 * .orders.count and .orders.retries >= 0.09 * .orders.count'
+    expect "the others are refused their retry, and that is counted" '.orders.retries_denied > 0.5 * .orders.count and .orders.fail == .orders.count'
+    agree "a retry budget"
+    expect "what a problem's Retry-After asks is counted" \
+        '.orders.problems_retry_after_s == {queue_full: {"2": .orders.attempts}}'
+    load 0 --rate 100 --duration 1 --retry immediate --retry-max 2
+    expect "without a budget there is none" '.orders.retries == 2 * .orders.count and .orders.retries_denied == 0'
 }
 
 test_await() {
@@ -264,12 +279,27 @@ test_await() {
     expect "what is confirmed inside the window is goodput" '.orders.goodput > 0 and .orders.goodput <= .orders.count'
     agree "awaited orders"
     same "every awaited order has its final line" "$(awk -F '\t' '$2 == "final" && $12 == "confirmed" && $11 ~ /^0000/' "$J" | wc -l)" "$(jq .orders.count "$S")"
+    expect "a poll that the server holds is enough" '.orders.polls == .orders.count and .orders.complete_ms.p50 < 80'
     load 0 --rate 500 --duration 2 --await 0.3
     expect "a share is awaited" '(.final.confirmed / .orders.count - 0.3) | fabs < 0.1'
+    expect "and costs so many polls" '.orders.polls == .final.confirmed'
     load 0 --rate 200 --duration 1
     expect "without --await a 202 is not final" '([.final[]] | add) == 0 and .orders.goodput == 0 and .orders.ok == .orders.count'
-    load 0 --clients 4 --duration 1 --await all
+    load 0 --clients 4 --duration 1
     expect "a closed-loop client waits for the final state" '.orders.count <= 4 * 17 and .final.confirmed == .orders.count'
+    load 0 --clients 4 --duration 1 --await none
+    expect "but not if it is told not to" '.orders.count > 4 * 17 and .final.confirmed == 0'
+    stub --mode echo202 --pending-ms 700
+    load 0 --rate 50 --duration 1 --await all --timeout-ms 1000
+    expect "an order that takes longer than a poll may is polled again at once" \
+        '.orders.polls == 2 * .orders.count and .final.confirmed == .orders.count and .orders.complete_ms.p50 < 900'
+    stub --mode echo202 --pending-ms 700 --deaf
+    load 0 --rate 50 --duration 1 --await all
+    expect "a server that does not wait is asked ever less often" \
+        '.orders.polls >= 5 * .orders.count and .orders.polls <= 7 * .orders.count and .final.confirmed == .orders.count'
+    stub --mode echo202 --pending-ms 700 --deaf --retry-after 1
+    load 0 --rate 50 --duration 1 --await all
+    expect "or when it says" '.orders.polls == 2 * .orders.count and .final.confirmed == .orders.count and .orders.complete_ms.min >= 1000'
     stub --mode reject202
     load 0 --rate 100 --duration 1 --await all
     expect "rejected is final" '.final.rejected == .orders.count and .orders.goodput == 0'
@@ -277,6 +307,17 @@ test_await() {
     stub --mode lost202
     load 0 --rate 100 --duration 1 --await all
     expect "404 for an acknowledged id is lost" '.final.lost == .orders.count and .orders.ok == .orders.count'
+    load 0 --rate 100 --duration 1 --await all --retry immediate --keys
+    expect "who tries again orders again, at most --retry-max times" \
+        '.final.lost == .orders.count and .orders.gone == 3 * .orders.count and .orders.attempts == 4 * .orders.count'
+    same "under the same key" "$(different_keys)" "$(jq .orders.count "$S")"
+    agree "lost orders"
+    stub --mode forget202 --busy 1 --pending-ms 20
+    load 0 --rate 100 --duration 1 --await all --retry backoff --keys
+    expect "until it is not lost" '.final == {confirmed: .orders.count, rejected: 0, failed: 0, unfinished: 0, lost: 0}'
+    expect "which counts as one order" '.orders.ok == .orders.count and .orders.gone == .orders.count and .orders.accept_ms.count == .orders.count'
+    same "a lost order is journalled with its id" "$(awk -F '\t' '$2 == "gone" && $9 == 404 && $11 ~ /^0000/' "$J" | wc -l)" "$(jq .orders.count "$S")"
+    agree "orders that were lost once"
     stub --mode stuck202
     load 0 --rate 100 --duration 1 --await all --await-timeout-ms 400
     expect "pending for ever is unfinished" '.final.unfinished == .orders.count and .orders.complete_ms.count == 0'
@@ -373,6 +414,7 @@ test_usage() {
 --rate 5 --quantity 3-1
 --rate 5 --lose-replies 1.5
 --rate 5 --retry sometimes
+--rate 5 --retry-budget 2
 --rate 5 --connections 300,64,64
 --rate 5 --connections 1,1
 --rate 5 --path health
@@ -417,6 +459,7 @@ all_but_measurements() {
     test_closed_loop
     test_lose_and_hang_up
     test_retries
+    test_retry_budget
     test_await
     test_replies
     test_tokens

@@ -59,7 +59,7 @@ made() {
         printf "flashdeal_http_stage_duration_seconds_sum{method=\"POST\",path=\"/orders\",stage=\"commit\"} %.3f\n", 0.5 * (i + 2)
         printf "flashdeal_http_stage_duration_seconds_sum{method=\"POST\",path=\"/orders\",stage=\"lock_wait\"} %.3f\n", (arm == "a" ? 2 : 0.1) * (i + 2)
         if (arm == "b") printf "flashdeal_queue_length 12\nflashdeal_queue_age_seconds 0.25\n" } }' >"$dir/server"
-    jq -n --arg arm "$arm" --argjson round "$n" --arg doubt "$5" --arg foreign 0.2 --arg confirmed_s 100 --arg audit PASS \
+    jq -n --arg arm "$arm" --argjson round "$n" --arg doubt "$5" --arg foreign 0.2 --arg confirmed_s 100 --arg goodput "$3" --arg audit PASS \
         --argjson tick 100 --argjson warmup 0.5 --slurpfile summary "$dir/summary" --slurpfile series "$dir/series" \
         --rawfile pace "$dir/pace" --rawfile database "$dir/database" --rawfile server "$dir/server" -f harness/lib/compare_round.jq >"$run/$arm$n.json"
 }
@@ -112,7 +112,7 @@ same "a failed audit: status 1" 1 "$(jq .exit_status "$run/summary.json")"
 has "and it is the verdict" "$run/summary.json" "The audit fails: B, round 2."
 mv "$dir/b2.good" "$run/b2.json"
 jq '.orders.goodput = 45 | .orders.codes = {"202": 900} | .final = {confirmed: 45, rejected: 0, failed: 0, unfinished: 0, lost: 0}' "$dir/summary" >"$dir/async"
-same "an awaited share stands for all that was accepted" 90 "$(jq -n --arg arm a --argjson round 1 --arg doubt '' --arg foreign '' --arg confirmed_s 100 --arg audit PASS \
+same "goodput is what the database confirmed, not what was awaited" 90 "$(jq -n --arg arm a --argjson round 1 --arg doubt '' --arg foreign '' --arg confirmed_s 100 --arg goodput 900 --arg audit PASS \
     --argjson tick 100 --argjson warmup 0 --slurpfile summary "$dir/async" --slurpfile series "$dir/series" --rawfile pace "$dir/pace" --rawfile database /dev/null --rawfile server /dev/null \
     -f harness/lib/compare_round.jq | jq -c .figures.goodput_s)"
 summed true "$EVIL_A" "$EVIL_B"
