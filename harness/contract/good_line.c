@@ -17,7 +17,10 @@
 #include "harness/contract/outcome.h"
 #include "harness/contract/store.h"
 
-enum { REFUSED = 30, /* so many draw no single Retry-After by chance */ RETRY_AFTER_MAX_S = 10 };
+enum {
+    REFUSED = 30, /* so many draw no single Retry-After by chance */
+    RETRY_AFTER_MAX_S = 10,
+};
 
 static const char QUEUE_REFUSED[] = "flashdeal_order_queue_refused_total";
 
