@@ -185,7 +185,7 @@ static enum status decide_in_transaction(struct pg *pg, struct order *order,
                                          enum order_outcome *outcome)
 {
     struct texts texts = texts_of(order);
-    struct sale sale;
+    struct sale sale = {0};
     enum status found = read_sale(pg, &texts, &sale);
     if (found != ST_OK && found != ST_NOT_FOUND) {
         return found;

@@ -30,6 +30,11 @@ enum {
 #define FUTURE_US INT64_C(7258118400999999) /* 2200-01-01 00:00:00.999999 */
 #define SECOND_US INT64_C(1000000)
 
+/* How many of the sessions that decide wait for somebody. */
+#define OURS_WAIT_FOR_A_LOCK                                                                       \
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "                    \
+    "application_name = 'fd_test' AND datname = current_database()"
+
 static struct proxy *proxy;
 static struct pg_options options;
 static struct pg *pg;

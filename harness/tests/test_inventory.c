@@ -109,9 +109,7 @@ START_TEST(test_decide_dates_an_order_when_it_has_the_row)
     struct order order = an_order(OPEN, 7, 1, NOW_US);
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, decide_main, &order), 0);
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                  "application_name = 'fd_test' AND datname = current_database()",
-                  1);
+    fixture_await(OURS_WAIT_FOR_A_LOCK, 1);
     fixture_sql("CREATE TABLE IF NOT EXISTS released (at timestamptz); TRUNCATE released; "
                 "INSERT INTO released VALUES (clock_timestamp())");
     PQfinish(holder);
@@ -155,16 +153,32 @@ START_TEST(test_fail_leaves_no_row_without_a_sale)
 }
 END_TEST
 
+static void *fail_main(void *arg)
+{
+    ck_assert_status(inventory_fail(pg, arg), ST_OK);
+    return NULL;
+}
+
+/* Both want the sale's row first, or each would wait for what the other has. */
 START_TEST(test_fail_waits_for_a_decision_under_way)
 {
+    char sql[SQL_SIZE];
     PGconn *holder = hold_sale();
-    options.lock_timeout_ms = 50;
-    struct pg *impatient = fixture_connect(&options);
     struct order order = an_order(OPEN, 7, 1, NOW_US);
-    ck_assert_status(inventory_fail(impatient, &order), ST_TIMEOUT);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, fail_main, &order), 0);
+    fixture_await(OURS_WAIT_FOR_A_LOCK, 1);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO orders (id, sale_id, user_id, quantity, status, reason) "
+             "VALUES ('%s', 1, 7, 1, 'rejected', 'sold_out'); COMMIT",
+             order.id);
+    PGresult *result = PQexec(holder, sql);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(holder));
+    PQclear(result);
     PQfinish(holder);
-    pg_close(impatient);
-    ck_assert_int_eq(rows(), 0);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(fixture_number("SELECT count(*) FROM orders WHERE reason = 'sold_out'"), 1);
+    ck_assert_int_eq(rows(), 1);
 }
 END_TEST
 

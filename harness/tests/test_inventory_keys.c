@@ -185,9 +185,7 @@ START_TEST(test_decide_waits_for_the_same_key_of_another_sale)
     PQclear(PQexec(first, sql));
     pthread_barrier_init(&barrier, NULL, 1);
     ck_assert_int_eq(pthread_create(&self.thread, NULL, decider_main, &self), 0);
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                  "application_name = 'fd_test' AND datname = current_database()",
-                  1);
+    fixture_await(OURS_WAIT_FOR_A_LOCK, 1);
     PQclear(PQexec(first, "COMMIT"));
     PQfinish(first);
     pthread_join(self.thread, NULL);
