@@ -5,6 +5,7 @@
 #   target_build               builds it, if it is not built
 #   target_prepare             a database of its own with schema and seed; the log's place
 #   target_spawn               starts the process and does not wait
+#   target_respawn             as target_spawn, where it was before: its clients find it again
 #   target_ready SECONDS       waits until it serves; status 1: it ended, or did not serve in time
 #   target_start SPEC          all of these; ends the script when the target does not serve
 #   target_restart             stops it, if it runs, and starts it with its settings; likewise
@@ -110,19 +111,31 @@ _target_port() {
     die "no free port in $TARGET_PORTS (TARGET_PORTS=first-last chooses others)"
 }
 
+# _target_run PORT ADMIN_PORT
+_target_run() {
+    env -i PATH="$PATH" HOME="${HOME:-/}" LANG=C.UTF-8 \
+        ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} ${TSAN_OPTIONS+"TSAN_OPTIONS=$TSAN_OPTIONS"} \
+        PORT="$1" ADMIN_PORT="$2" DATABASE_URL="$TARGET_DB" AUTH_SECRET="$AUTH_SECRET" "${TARGET_SETTINGS[@]}" \
+        nice -n "$TARGET_NICE" "$(_target_server)" >>"$TARGET_LOG" 2>&1 </dev/null &
+    TARGET_PID=$!
+    postgres_keep "$TARGET_PID"
+    disown # bash need not report how it ended: target_check does
+}
+
 target_spawn() {
     local port admin
     target_database
     port=$(_target_port) || exit 1 # it has said why
     admin=$(_target_port "$port") || exit 1
     TARGET_URL=http://127.0.0.1:$port TARGET_ADMIN_URL=http://127.0.0.1:$admin
-    env -i PATH="$PATH" HOME="${HOME:-/}" LANG=C.UTF-8 \
-        ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} ${TSAN_OPTIONS+"TSAN_OPTIONS=$TSAN_OPTIONS"} \
-        PORT="$port" ADMIN_PORT="$admin" DATABASE_URL="$TARGET_DB" AUTH_SECRET="$AUTH_SECRET" "${TARGET_SETTINGS[@]}" \
-        nice -n "$TARGET_NICE" "$(_target_server)" >>"$TARGET_LOG" 2>&1 </dev/null &
-    TARGET_PID=$!
-    postgres_keep "$TARGET_PID"
-    disown # bash need not report how it ended: target_check does
+    _target_run "$port" "$admin"
+}
+
+target_respawn() {
+    local admin
+    target_database
+    admin=${TARGET_ADMIN_URL##*:}
+    _target_run "${TARGET_URL##*:}" "${admin:-$(_target_port "${TARGET_URL##*:}")}"
 }
 
 target_alive() { [[ -n $TARGET_PID ]] && kill -0 "$TARGET_PID" 2>/dev/null; }
