@@ -36,9 +36,9 @@ struct order_queue {
 
     /* Guarded by lock, and so are the slots: */
     bool is_closed;
-    bool was_empty; /* the line, at some time since the last acknowledgement */
+    bool was_empty; /* the line, at some time since the last acknowledgement, or there was none */
     int64_t put, taken, acked, refused;
-    int64_t acked_ns;    /* the last acknowledgement; 0: none yet */
+    int64_t acked_ns;    /* the last acknowledgement */
     int64_t interval_ns; /* 0: not known yet */
 };
 
@@ -116,7 +116,7 @@ static enum status take(struct order_queue *queue, int64_t deadline_ns, struct o
 /* The average with the gap that ends at now_ns, if that is one that counts. */
 static int64_t interval_locked(const struct order_queue *queue, int64_t now_ns)
 {
-    if (queue->acked_ns == 0 || queue->was_empty) {
+    if (queue->was_empty) {
         return queue->interval_ns;
     }
     int64_t gap_ns = now_ns - queue->acked_ns;

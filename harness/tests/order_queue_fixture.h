@@ -16,7 +16,8 @@ static struct order_queue *queue;
 
 static inline struct order_queue *open_queue(int max)
 {
-    const struct order_queue_options options = {.max = max};
+    static struct order_queue_options options;
+    options.max = max;
     return kind->open(&options);
 }
 
