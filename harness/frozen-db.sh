@@ -28,14 +28,15 @@ for target in "${TARGETS[@]}"; do
         load_frozen "frozen$n" "$(calc "int($RATE_1X / 2)")" $BEFORE_S $FROZEN_S $AFTER_S --timeout-ms 5000
         load_trust $((ACCEPTED / ROUNDS))
         journal_late $LATE_MS "$LOAD_FROZEN" "$(calc "$LOAD_THAWED - $LATE_MS / 1000")" <"$LOAD_JOURNAL" >>"$seen"
-        accepted=$(sum 1)
+        accepted=$(sum 1) late=$(sum 2)
+        ((n == 1 || 2 * late < accepted)) || break # they wait: that is plain by now
     done
     refused=$(sum 3) other=$(sum 5) all=$((accepted + refused + other)) share=none
-    ((accepted < FEWEST)) || share=$(quotient "$((100 * $(sum 2)))" "$accepted")
-    figure "accepted while it was frozen" "$accepted" "of $all orders, in $((n - 1)) x $FROZEN_S s"
+    ((accepted < FEWEST)) || share=$(quotient $((100 * late)) "$accepted")
+    figure "accepted while it was frozen" "$accepted" "of $all orders, in $(wc -l <"$seen") x $FROZEN_S s"
     figure "accepted after $LATE_MS ms or more" "$share" "%"
     figure "refused because the line was full" "$refused"
-    figure "refused so after $LATE_MS ms or more" "$(quotient "$((100 * $(sum 4)))" "$refused")" "%"
+    figure "refused so after $LATE_MS ms or more" "$(quotient $((100 * $(sum 4))) "$refused")" "%"
     figure "neither" "$other"
     result=$(verdict_rule "$share" '>= 50' '< 1')
     if [[ $result == ABSENT ]]; then # who is not accepted is told so, and at once; of enough orders

@@ -13,12 +13,13 @@ source "$ROOT/harness/lib/faults.sh"
 scenario_begin slow-db "How much of a slow COMMIT is in the reply to an order." 20 40 "$@"
 
 WINDOW=${DURATION:-3}
-FEWEST=100    # accepted, for a p50 of them
+FEWEST=50 # accepted, for a p50 of them
 INJECTED_MS=$(calc "1000 * $FAULT_SLEEP_S")
 slow="$INJECTED_MS ms more a COMMIT"
 
-window() { # LABEL TEXT: one window; p50 of the replies, and of the final states, in ms
+window() { # LABEL TEXT: one window, with its fault; p50 of the replies, and of the final states, in ms
     load_stock "$LOAD_UNITS" 1000000 "$FAULT_SALES"
+    [[ $1 != slow ]] || fault_arm commit "$RUN/$(target_slug).sessions"
     load_open "$1" "$rate" "$WINDOW" --sales "1-$FAULT_SALES" --timeout-ms 3000 --await 0.2
     load_trust "$FEWEST"
     accepted=$(load_get .orders.accept_ms.count)
@@ -31,9 +32,10 @@ window() { # LABEL TEXT: one window; p50 of the replies, and of the final states
 for target in "${TARGETS[@]}"; do
     scenario_target "$target"
     [[ -n $MEASURABLE ]] || continue
-    fault_arm commit "$RUN/$(target_slug).sessions"
     if [[ -z ${RATE:-$CAPACITY} ]]; then # the first target's
+        fault_arm commit "$RUN/$(target_slug).capacity"
         load_capacity 1 "$FAULT_SALES"
+        fault_disarm
         figure "$slow: capacity" "$CAPACITY" "orders/s"
     fi
     rate=${RATE:-$(calc "int($CAPACITY / 2)")}

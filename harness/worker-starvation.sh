@@ -17,7 +17,7 @@ WINDOW=${DURATION:-3}
 BLOCKED=1 OTHER=2 UNWANTED=3 # sales
 SHARE=0.1 # of the orders are for the other sale
 BLOCKED_CONNECTIONS=380 OTHER_CONNECTIONS=100 # together fewer than a target has threads
-FEWEST=30 # confirmed of the other sale in the control arm
+FEWEST=20 # confirmed of the other sale in the control arm
 
 arm() { # LABEL SALE: a window while that sale's row is held; OTHER's confirmed/s
     local blocked

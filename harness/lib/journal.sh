@@ -10,9 +10,9 @@
 #                                  after FROM<tab>orders in time that were due in it, per second"
 #   journal_refusals CODE FROM TO  of a journal: the latency in ms of each first attempt that was due
 #                                  in [FROM, TO) and refused with this code
-#   journal_lags DECIDED FROM TO   of a journal, and of lines "order id|s" in which an order was
-#                                  decided: the seconds from an order's acknowledgement to its decision,
-#                                  of those acknowledged in [FROM, TO)
+#   journal_lags DECIDED FROM TO   of a journal, and of lines "order id|s", by the moment in which an
+#                                  order was decided: a line "s|n" for each acknowledged in [FROM, TO),
+#                                  the time until it was decided, and how many were from then on, with it
 #   journal_late MS FROM TO        of a journal: "accepted late refused late open" of the orders due in
 #                                  [FROM, TO): accepted, and how many of them after MS or more; refused
 #                                  because the line was full, likewise; and those with no such answer
@@ -94,10 +94,21 @@ journal_refusals() {
         }'
 }
 
+# Moments come in order, so how many are not after one is found by halving.
 journal_lags() {
     awk -F '\t' -v from="$2" -v to="$3" '
-        file == 1 { split($0, field, "|"); decided[field[1]] = field[2]; next }
-        $2 == "ok" && $1 / 1e6 >= from && $1 / 1e6 < to && ($11 in decided) { printf "%.6f\n", decided[$11] - $1 / 1e6 }' \
+        function upto(moment, low, high, middle) {
+            high = n
+            while (low < high) {
+                middle = int((low + high + 1) / 2)
+                if (at[middle] <= moment) low = middle; else high = middle - 1
+            }
+            return low + 0
+        }
+        file == 1 { split($0, field, "|"); decided[field[1]] = at[++n] = field[2] + 0; next }
+        $2 != "ok" || !($11 in decided) { next }
+        { told = $1 / 1e6 }
+        told >= from && told < to { printf "%.6f|%d\n", decided[$11] - told, upto(decided[$11]) - upto(told) }' \
         file=1 "$1" file=2 -
 }
 

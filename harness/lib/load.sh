@@ -41,7 +41,8 @@
 #   load_decided SECONDS [SALE]           confirmed/s in the database, in the last window's last SECONDS;
 #                                         of all sales, or of one
 #   load_lags                             of the orders acknowledged in the last window, which kept a
-#                                         journal: seconds from then until the database dates them
+#                                         journal: lines "s|n", how long until the database had decided
+#                                         it, and how many it decided from then on
 #   load_confirmed                        of the last window, which kept a journal, a line for each
 #                                         confirmed order: "due s<tab>ms until it was confirmed"
 #   load_goodput                          those within 1 s of being due, and inside the window
@@ -333,8 +334,8 @@ load_decided() {
 }
 
 load_lags() {
-    target_sql "SELECT order_id, extract(epoch FROM decided_at - timestamptz '$(load_get .started_at)') FROM audit_orders" \
-        >"$LOAD_JOURNAL.decided"
+    target_sql "SELECT order_id, extract(epoch FROM decided_at - timestamptz '$(load_get .started_at)') FROM audit_orders
+        ORDER BY 2" >"$LOAD_JOURNAL.decided"
     journal_lags "$LOAD_JOURNAL.decided" "$LOAD_WARMUP_S" "$(calc "$LOAD_WARMUP_S + $(load_get .duration_s)")" <"$LOAD_JOURNAL"
 }
 

@@ -137,9 +137,11 @@ lags() {
         '2 ok 2 1 202 - pending 0.01' '2.5 ok 3 1 202 - pending 0.01' '2.6 final 3 1 200 - confirmed 0.11' |
         awk -F '\t' -v OFS='\t' '{ $11 = "o" $3; print }' | journal_lags "$dir/decided" "$1" "$2" | tr '\n' ' '
 }
-printf '%s\n' 'o2|2.75' 'o0|1.4' 'o4|9' 'o1|2.5' 'x|3' >"$dir/decided"
-is "the seconds from the acknowledgement, of each that was decided" "0.400000 1.000000 0.750000 " "$(lags 0 9)"
-is "of those acknowledged in the window, its first moment included" "0.400000 1.000000 " "$(lags 1 2)"
+printf '%s\n' 'o0|1.4' 'y|1.5' 'o1|2.5' 'o2|2.75' 'x|3' 'o4|9' >"$dir/decided"
+is "the time from the acknowledgement, and how many were decided in it" "0.400000|1 1.000000|1 0.750000|2 " "$(lags 0 9)"
+is "of those acknowledged in the window, its first moment included" "0.400000|1 1.000000|1 " "$(lags 1 2)"
+printf '%s\n' 'a|0.2' 'b|1.1' 'c|1.2' 'd|1.3' 'o0|1.4' >"$dir/decided"
+is "what was decided before does not count, it does itself" "0.400000|4 " "$(lags 0 9)"
 : >"$dir/decided"
 is "none was decided" "" "$(lags 0 9)"
 
