@@ -240,6 +240,21 @@ START_TEST(test_tickets_that_became_final_first_make_way_first)
 }
 END_TEST
 
+START_TEST(test_tickets_finished_twice_make_way_once)
+{
+    for (int i = 0; i < EACH; i++) {
+        make_final(tickets, mates[i], true);
+        finish(tickets, mates[0], true);
+    }
+    for (int i = 0; i < EACH; i++) {
+        make_pending(tickets, mates[EACH + i]);
+        ck_assert_status(find(tickets, mates[i]), ST_NOT_FOUND);
+        expect_counts(i + 1, EACH - i - 1, i + 1);
+    }
+    ck_assert_status(add(tickets, mates[2 * EACH]), ST_BUSY);
+}
+END_TEST
+
 START_TEST(test_tickets_that_nobody_else_remembers_do_not_make_way)
 {
     make_pending(tickets, mates[0]);
@@ -347,6 +362,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_tickets_hold_max_and_no_more);
     tcase_add_test(tc, test_tickets_full_of_pending_ones_refuse);
     tcase_add_test(tc, test_tickets_that_became_final_first_make_way_first);
+    tcase_add_test(tc, test_tickets_finished_twice_make_way_once);
     tcase_add_test(tc, test_tickets_that_nobody_else_remembers_do_not_make_way);
     tcase_add_test(tc, test_tickets_that_arrive_do_not_make_way);
     tcase_add_test(tc, test_tickets_forget_the_oldest_and_only_those);
