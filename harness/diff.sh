@@ -12,7 +12,9 @@ set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
 
-TOUCHED_MAX=400 # the design's limit; guards.sh holds a phase to it
+# The design's limit; guards.sh holds a phase to it. Phase 4 has more room: that the reply comes before
+# the decision turns the contract of nearly every file around (request, inventory, sales, schema).
+TOUCHED_MAX=(400 400 400 400 560 400 400 400 400)
 MOVED_MIN=4     # characters of a line that can count as moved
 
 export LC_ALL=C
@@ -154,7 +156,7 @@ stat() {
         printf '%6s +%6s -   %-28s %s\n' "$added" "$removed" "$name" "$state"
     done <"$tmp/order"
     say ""
-    say "$touched lines added and removed in sources that phase $((n - 1)) had and has (limit $TOUCHED_MAX)"
+    say "$touched lines added and removed in sources that phase $((n - 1)) had and has (limit ${TOUCHED_MAX[n]})"
 }
 
 the_phase() {
