@@ -38,7 +38,7 @@ static void apply_schema(void)
     ck_assert_msg(sql && file, "%s: run in the root of the checkout", SCHEMA);
     ck_assert_uint_lt(fread(sql, 1, SCHEMA_SIZE, file), SCHEMA_SIZE);
     fclose(file);
-    fixture_sql("DROP TABLE IF EXISTS orders, sales CASCADE");
+    fixture_sql("DROP TABLE IF EXISTS orders, sales, mislaid CASCADE");
     fixture_sql(sql);
     free(sql);
 }
