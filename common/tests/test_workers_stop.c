@@ -58,6 +58,26 @@ START_TEST(test_workers_stop_gives_up_at_its_deadline_and_counts)
 }
 END_TEST
 
+static enum status die_when_told(struct worker *worker, void *piece, void *context)
+{
+    (void)context;
+    (void)rig_begin(piece);
+    (void)rig_pause(worker, CLOCK_NEVER);
+    pthread_exit(NULL);
+}
+
+START_TEST(test_workers_stop_that_gives_up_replaces_nobody)
+{
+    rig_start(PLACES, NEVER_STUCK_MS, die_when_told);
+    rig_put(PLACES);
+    rig_await(&rig.taken, PLACES);
+    ck_assert_int_eq(rig_stop(0), PLACES);
+    ck_assert_int_eq(rig_stats().dead, 0);
+    ck_assert_int_eq(rig_get(&rig.pauses_cut), PLACES);
+    ck_assert_int_eq(rig_get(&rig.finished), 0);
+}
+END_TEST
+
 /* What was being done when the stop gave up and is done in time counts as done. */
 static enum status end_when_told(struct worker *worker, void *piece, void *context)
 {
@@ -111,6 +131,7 @@ static void add_tests(TCase *tc)
     tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
     tcase_add_test(tc, test_workers_stop_drains);
     tcase_add_test(tc, test_workers_stop_gives_up_at_its_deadline_and_counts);
+    tcase_add_test(tc, test_workers_stop_that_gives_up_replaces_nobody);
     tcase_add_test(tc, test_workers_stop_counts_no_piece_that_is_done_after_all);
     tcase_add_test(tc, test_workers_stop_leaves_who_hangs_and_counts_his_piece);
     tcase_add_test(tc, test_workers_stop_of_idle_ones_and_free_of_none);

@@ -40,6 +40,7 @@ static struct rig {
 } rig;
 
 static struct workers *workers;
+static bool rig_is_stopped; /* workers_stop was called */
 static pthread_key_t end_key;
 
 typedef enum status rig_work(struct worker *worker, void *piece, void *context);
@@ -241,6 +242,7 @@ static inline void rig_start(int count, int64_t stuck_ms, rig_work *work)
 static inline int rig_stop(int64_t patience_ms)
 {
     rig_close();
+    rig_is_stopped = true;
     return workers_stop(workers, clock_deadline_ns(patience_ms));
 }
 
@@ -260,10 +262,15 @@ static inline void rig_set_up(void)
     pthread_mutex_init(&rig.lock, NULL);
     clock_cond_init(&rig.changed);
     workers = NULL;
+    rig_is_stopped = false;
 }
 
 static inline void rig_tear_down(void)
 {
+    if (workers != NULL && !rig_is_stopped) { /* a test that failed: it is that which is told */
+        rig_open_gate();
+        (void)rig_stop(0);
+    }
     workers_free(workers);
     workers = NULL;
     pthread_cond_destroy(&rig.changed);
