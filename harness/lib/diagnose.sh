@@ -169,7 +169,7 @@ awk -v x=$X -v share=$SHARE -v stage_ms=$STAGE_MS -v wait_ms=$WAIT_MS -v delay_m
         printf "  %-22s %10s %10s %9s\n", "ms for each order", "baseline", "now", "x"
         for (i = 1; i <= n; i++) if (names[i] != "queue_wait" || after["queue_wait"] > 0) row(names[i])
         printf "  %-22s %10d %10d\n", "orders answered", orders[1], orders[2]
-        printf "  %-22s %10d %10d   lock_wait, statements, commit: for each of these\n", "and not refused", decided[1], decided[2]
+        printf "  %-22s %10d %10d   lock_wait, statements, commit: for each of these\n", (async ? "and decided meanwhile" : "and not refused"), decided[1], decided[2]
         printf "  a foreign session blocks ours: in %s of the samples; all of a pool is lent out: in %s (%s)\n", foreign, lent, lent_before
 
         if (missing != "") named("nothing", "these series are missing:" missing)
