@@ -110,8 +110,7 @@ static struct spot enter(struct tickets *tickets, const char *id)
 /* Unlocks it, and writes the ticket as others than who makes it see it. */
 static enum status leave(const struct spot *spot, struct ticket *out)
 {
-    const struct entry *found = spot->entry;
-    struct entry entry = found != NULL ? *found : (struct entry){.is_arriving = true};
+    struct entry entry = spot->entry ? *spot->entry : (struct entry){.is_arriving = true};
     pthread_mutex_unlock(&spot->shard->lock);
     if (entry.is_arriving) {
         return ST_NOT_FOUND;
