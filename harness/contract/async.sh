@@ -7,7 +7,7 @@
 
 BRIEF=(DB_LOCK_MS=300 DB_STATEMENT_MS=600) # tries that end soon, so that there are many
 FROZEN_S=3  # longer than a statement, its grace, and an attempt to connect
-ACCEPTS=20  # orders while the database is away
+ACCEPTS=10  # orders while the database is away
 ACCEPT_S=1  # none of them takes longer than that
 DECIDED_S=20 # until all are decided afterwards
 
@@ -29,30 +29,27 @@ place() {
     done
 }
 
-# states FIRST: how many of the placed orders are in which state, the first of them user FIRST's.
+# states FIRST [QUERY]: how many of the placed orders are in which state, the first of them FIRST's.
 states() {
     local i user=$1
     for ((i = 0; i < ${#PLACED[@]}; i++)); do
-        ask_order "${PLACED[i]}" $((user + i)) || :
+        ask_order "${PLACED[i]}" $((user + i)) "${2-}" || :
         order_status
     done | sort | uniq -c | awk '{ $1 = $1; print }' | paste -s -d , -
-}
-
-# await_confirmed FIRST: empty when all are confirmed, else what they are after DECIDED_S.
-await_confirmed() {
-    local deadline=$((SECONDS + DECIDED_S)) wanted="${#PLACED[@]} confirmed" now
-    while :; do
-        now=$(states "$1")
-        if [[ $now == "$wanted" ]]; then return 0; fi
-        if ((SECONDS >= deadline)) || [[ $now == *failed* ]]; then break; fi
-        nap 0.1
-    done
-    printf '%s, not %s' "$now" "$wanted"
 }
 
 confirmed_rows() {
     ask_sql "SELECT count(*) FROM orders WHERE status = 'confirmed'
         AND user_id BETWEEN $1 AND $2"
+}
+
+# await_confirmed FIRST: empty when all are confirmed, else what they are after DECIDED_S. A ticket is
+# final after its row is there.
+await_confirmed() {
+    local deadline=$((SECONDS + DECIDED_S)) wanted="${#PLACED[@]} confirmed" now
+    while (($(confirmed_rows "$1" "$USER_ID") < ${#PLACED[@]} && SECONDS < deadline)); do nap 0.1; done
+    now=$(states "$1" '?wait_ms=2000')
+    if [[ $now != "$wanted" ]]; then printf '%s, not %s' "$now" "$wanted"; fi
 }
 
 expect_rows() {

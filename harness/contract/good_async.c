@@ -13,6 +13,7 @@
 #include "harness/contract/client.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/line.h"
 #include "harness/contract/outcome.h"
 #include "harness/contract/store.h"
 #include "harness/contract/timing.h"
@@ -36,6 +37,7 @@ static void place(long sale, long long user, int quantity, char id[UUID_TEXT_SIZ
 /* The same while the row is held, until a worker has it. */
 static void place_held(long sale, long long user, int quantity, char id[UUID_TEXT_SIZE])
 {
+    line_settle();
     store_lock(sale);
     place(sale, user, quantity, id);
     ck_assert_msg(store_await_waiters(1, CONTRACT_PATIENCE_MS), "no order waits for the row");

@@ -34,6 +34,7 @@ START_TEST(a_replay_needs_no_place_in_line)
     struct keyed first, again;
     char key[UUID_TEXT_SIZE];
     long long user = client_new_user();
+    line_settle();
     uuid_random(key);
     keyed_order(key, SALE_OPEN, user, 1, &first);
     line_fill();
@@ -50,6 +51,7 @@ START_TEST(a_replay_costs_nothing_of_the_rate)
     struct keyed first, again;
     char key[UUID_TEXT_SIZE];
     long long user = client_new_user();
+    line_settle();
     uuid_random(key);
     keyed_order(key, SALE_OPEN, user, 1, &first);
     for (int i = 0; i < 4 * contract.rate_limit; i++) {
@@ -71,6 +73,7 @@ START_TEST(the_rate_leaves_no_trace_of_a_key)
     struct keyed first, again, later;
     char key[UUID_TEXT_SIZE], refused[UUID_TEXT_SIZE];
     long long user = client_new_user();
+    line_settle();
     uuid_random(key);
     uuid_random(refused);
     keyed_order(key, SALE_OPEN, user, 1, &first);

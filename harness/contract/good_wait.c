@@ -10,6 +10,7 @@
 #include "harness/contract/contract.h"
 #include "harness/contract/crowd.h"
 #include "harness/contract/judge.h"
+#include "harness/contract/line.h"
 #include "harness/contract/outcome.h"
 #include "harness/contract/store.h"
 
@@ -23,6 +24,7 @@ static struct crowd_order asking[WAITERS_MAX];
 /* An order that a worker has, its row held. */
 static void place_held(long long user, char id[UUID_TEXT_SIZE])
 {
+    line_settle();
     store_lock(SALE_LINE);
     cJSON *order = judge_object(client_order(SALE_LINE, user, 1), 202);
     memcpy(id, judge_text(order, "order_id"), UUID_TEXT_SIZE);

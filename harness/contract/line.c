@@ -4,14 +4,16 @@
 #include <check.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/uuid.h"
+#include "harness/contract/admin.h"
 #include "harness/contract/client.h"
 #include "harness/contract/contract.h"
 #include "harness/contract/judge.h"
 #include "harness/contract/outcome.h"
 #include "harness/contract/store.h"
 
-enum { LENGTH_MAX = 128 };
+enum { LENGTH_MAX = 128, POLL_MS = 10, FIRST_ASYNC = 4 };
 
 static struct {
     char id[UUID_TEXT_SIZE];
@@ -30,8 +32,23 @@ static void add(int count)
     }
 }
 
+void line_settle(void)
+{
+    int64_t deadline_ns = clock_deadline_ns(CONTRACT_PATIENCE_MS);
+    if (contract.phase < FIRST_ASYNC || contract.at[ADMIN].host[0] == '\0') {
+        return;
+    }
+    while (admin_metric("flashdeal_order_queue_length", "") +
+               admin_metric("flashdeal_order_queue_unacked", "") >
+           0) {
+        ck_assert_msg(clock_now_ns() < deadline_ns, "the line does not empty");
+        clock_sleep_until(clock_deadline_ns(POLL_MS));
+    }
+}
+
 void line_occupy(void)
 {
+    line_settle();
     length = 0;
     store_lock(SALE_LINE);
     add(contract.db_workers);

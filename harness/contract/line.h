@@ -3,6 +3,10 @@
 #ifndef FLASHDEAL_CONTRACT_LINE_H
 #define FLASHDEAL_CONTRACT_LINE_H
 
+/* Waits until no order is in line or with a worker: what earlier tests have left. Before phase 4,
+ * and without --admin-url, nothing. */
+void line_settle(void);
+
 /* Holds the row and gives every worker an order: from here on an order can only stand in line. */
 void line_occupy(void);
 

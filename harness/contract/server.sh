@@ -37,6 +37,7 @@ LATER_PID='' LATER_PATH='' LATER_METHOD='' HOLD_PID='' HOLD_FD=''
 ORDER_OPTIONS=() USER_OPTIONS=()
 ORDER_KEY=''  # of the next order, if it is to be one that was used
 KEYS=0        # keys made so far
+declare -A TOKENS=() # of users who have had one
 SENT_KEY=''   # of the last order
 SECRET='the contract suite' # AUTH_SECRET
 SECRET_SET=("AUTH_SECRET=$SECRET") # (): not set, for one that is set and empty is refused
@@ -160,12 +161,11 @@ ask_admin() { _ask admin GET "$ADMIN_URL" "$@"; }
 
 # Sets USER_OPTIONS: what proves to the server that it is the user who asks.
 _user_options() {
-    local token
-    token=$(python3 -c 'import hmac, sys, time
+    [[ -n ${TOKENS[$1]-} ]] || TOKENS[$1]=$(python3 -c 'import hmac, sys, time
 claims = sys.argv[1] + "." + str(int(time.time()) + 3600)
 print(claims + "." + hmac.new(sys.argv[2].encode(), claims.encode(), "sha256").hexdigest())' \
         "$1" "$SECRET")
-    USER_OPTIONS=(-H "Authorization: Bearer $token")
+    USER_OPTIONS=(-H "Authorization: Bearer ${TOKENS[$1]}")
 }
 
 # Sets ORDER_OPTIONS: what makes curl send the user's order. A phase before 5 does not look at the key.

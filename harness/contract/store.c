@@ -46,6 +46,7 @@ static const char SQL_STOCK[] = "SELECT stock_left FROM audit_sales WHERE sale_i
 static const char SQL_ORDERS[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1";
 static const char SQL_COUNT[] = "SELECT count(*) FROM audit_orders WHERE sale_id = $1 "
                                 "AND status = $2 AND coalesce(reason, '') = $3";
+static const char SQL_ORDERS_OF[] = "SELECT count(*) FROM audit_orders WHERE user_id = $1";
 static const char SQL_KEYS[] =
     "SELECT count(*) FROM audit_orders WHERE idempotency_key = $1 AND order_id = $2";
 /* The mark's stock is no stock. */
@@ -171,6 +172,13 @@ long long store_count(long sale, const char *status, const char *reason)
     char text[SALE_TEXT_SIZE];
     snprintf(text, sizeof(text), "%ld", sale);
     return count_with(SQL_COUNT, 3, (const char *const[]){text, status, reason});
+}
+
+long long store_orders_of(long long user)
+{
+    char text[SALE_TEXT_SIZE];
+    snprintf(text, sizeof(text), "%lld", user);
+    return count_with(SQL_ORDERS_OF, 1, (const char *const[]){text});
 }
 
 long long store_keys(const char *key, const char *id)

@@ -17,6 +17,9 @@ long long store_orders(long sale);
 /* Orders of the sale with that status and reason ("": without one). */
 long long store_count(long sale, const char *status, const char *reason);
 
+/* Orders of the user, of any sale. */
+long long store_orders_of(long long user);
+
 /* Orders of any sale with that key and id (from phase 5). */
 long long store_keys(const char *key, const char *id);
 
