@@ -149,13 +149,13 @@ static enum status set_stock(struct pg *pg, const struct texts *texts, int64_t s
 
 static enum status insert(struct pg *pg, const struct pg_statement *statement,
                           const struct order *order, const struct texts *texts,
-                          enum order_outcome outcome)
+                          enum order_outcome outcome, int64_t *count)
 {
     const char *const values[] = {
         order->id,          texts->sale_id,        texts->user_id,        texts->quantity,
         texts->accepted_us, order_status(outcome), order_reason(outcome),
     };
-    return pg_run(pg, statement, values, NULL);
+    return pg_run_count(pg, statement, values, count);
 }
 
 /* The transaction's body: no begin, no end. */
@@ -172,7 +172,7 @@ static enum status decide_in_transaction(struct pg *pg, const struct order *orde
     if (status != ST_OK) {
         return status;
     }
-    int64_t bought;
+    int64_t bought, count;
     status = read_bought(pg, order, &texts, &bought, outcome);
     if (status != ST_OK || *outcome != ORDER_PENDING) {
         return status;
@@ -181,7 +181,7 @@ static enum status decide_in_transaction(struct pg *pg, const struct order *orde
     if (*outcome == ORDER_CONFIRMED) {
         status = set_stock(pg, &texts, sale.stock_left - order->quantity);
     }
-    return status == ST_OK ? insert(pg, &INSERT_ORDER, order, &texts, *outcome) : status;
+    return status == ST_OK ? insert(pg, &INSERT_ORDER, order, &texts, *outcome, &count) : status;
 }
 
 static enum status decide(struct pg *pg, struct order *order, enum order_outcome *outcome)
@@ -198,11 +198,21 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
     return status;
 }
 
-/* One statement, so a transaction of its own. */
-enum status inventory_fail(struct pg *pg, const struct order *order)
+/* The INSERT is a transaction of its own; what is read after it is final. */
+enum status inventory_fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     struct texts texts = texts_of(order);
-    return insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED);
+    int64_t bought, count;
+    *outcome = ORDER_FAILED;
+    enum status status = insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
+    if (status != ST_OK || count == 1) {
+        return status;
+    }
+    status = read_bought(pg, order, &texts, &bought, outcome);
+    if (status == ST_OK && *outcome == ORDER_PENDING) {
+        *outcome = ORDER_SALE_NOT_FOUND;
+    }
+    return status;
 }
 
 const struct inventory inventory_pessimistic = {"pessimistic", decide};

@@ -93,18 +93,18 @@ static bool is_poison(enum status status, int *refusals)
     return false;
 }
 
-/* Fails the order; ST_OK also where the database refuses even that row: then only the ticket knows.
- */
+/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
+ * that row: then only the ticket knows. */
 static enum status fail(struct order_worker *self, struct piece *piece, int *refusals)
 {
     struct pg *pg = NULL;
     enum status status = dbpool_acquire(self->work.pool, clock_deadline_ns(ACQUIRE_MS), NULL, &pg);
+    piece->outcome = ORDER_FAILED;
     if (status == ST_OK) {
-        status = inventory_fail(pg, &piece->order);
+        status = inventory_fail(pg, &piece->order, &piece->outcome);
     }
     dbpool_release(self->work.pool, pg);
-    piece->outcome = ORDER_FAILED;
-    piece->is_stored = status == ST_OK;
+    piece->is_stored = status == ST_OK && piece->outcome != ORDER_SALE_NOT_FOUND;
     return is_poison(status, refusals) ? ST_OK : status;
 }
 

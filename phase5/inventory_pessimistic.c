@@ -223,12 +223,21 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
     return status;
 }
 
-/* One statement, so a transaction of its own. */
-enum status inventory_fail(struct pg *pg, const struct order *order)
+/* The INSERT is a transaction of its own; what is read after it is final. */
+enum status inventory_fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     struct texts texts = texts_of(order);
-    int64_t count;
-    return insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
+    int64_t bought, count;
+    *outcome = ORDER_FAILED;
+    enum status status = insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
+    if (status != ST_OK || count == 1) {
+        return status;
+    }
+    status = read_bought(pg, order, &texts, &bought, outcome);
+    if (status == ST_OK && *outcome == ORDER_PENDING) {
+        *outcome = ORDER_SALE_NOT_FOUND;
+    }
+    return status;
 }
 
 const struct inventory inventory_pessimistic = {"pessimistic", decide};

@@ -126,8 +126,8 @@ END_TEST
 START_TEST(test_fail_leaves_a_row_and_decide_finds_it)
 {
     struct order order = an_order(OPEN, 7, 1, NOW_US);
-    ck_assert_status(inventory_fail(pg, &order), ST_OK);
-    ck_assert_status(inventory_fail(pg, &order), ST_OK);
+    assert_failed(order, ORDER_FAILED);
+    assert_failed(order, ORDER_FAILED);
     ck_assert_int_eq(rows_saying(&order, ORDER_FAILED), 1);
     assert_decided(order, 2, ORDER_FAILED);
     ck_assert_int_eq(stock_left(OPEN), STOCK);
@@ -138,7 +138,7 @@ START_TEST(test_fail_leaves_a_decided_order_as_it_is)
 {
     struct order order = an_order(OPEN, 7, 1, NOW_US);
     assert_decided(order, 1, ORDER_CONFIRMED);
-    ck_assert_status(inventory_fail(pg, &order), ST_OK);
+    assert_failed(order, ORDER_CONFIRMED);
     ck_assert_int_eq(rows_saying(&order, ORDER_CONFIRMED), 1);
     ck_assert_int_eq(rows(), 1);
     assert_balanced();
@@ -147,15 +147,14 @@ END_TEST
 
 START_TEST(test_fail_leaves_no_row_without_a_sale)
 {
-    struct order order = an_order(99, 7, 1, NOW_US);
-    ck_assert_status(inventory_fail(pg, &order), ST_OK);
+    assert_failed(an_order(99, 7, 1, NOW_US), ORDER_SALE_NOT_FOUND);
     ck_assert_int_eq(rows(), 0);
 }
 END_TEST
 
 static void *fail_main(void *arg)
 {
-    ck_assert_status(inventory_fail(pg, arg), ST_OK);
+    assert_failed(*(struct order *)arg, ORDER_SOLD_OUT);
     return NULL;
 }
 
