@@ -3,9 +3,11 @@
  * way.
  *
  * An attempt is a replay if its order has a ticket: it gets the same promise again and costs
- * nothing, neither of its user's rate nor of the line. Of attempts at the same moment one makes the
- * ticket, and the others wait for it, as long as a put takes. Without a ticket (forgotten, or the
- * server was restarted) it costs a place in line, and the row of that id decides.
+ * nothing, neither of its user's rate nor of the line. So the ticket comes before the rate: of
+ * attempts at the same moment one makes it, and the others wait until it is accepted or dropped,
+ * which takes as long as a put; what is refused drops it before it replies. Without a ticket
+ * (forgotten, or the server was restarted) it costs a place in line, and the row of that id
+ * decides.
  *
  * Nothing here touches the database or waits for somebody who does: what a reply costs does not
  * depend on how the database is. The answer is a promise, 202: the order will be decided, by the
@@ -28,7 +30,8 @@ enum { RETRY_AFTER_MAX_S = 3, REPLY_SIZE = 256 };
 
 /* No lock, no row. */
 static const char SQL_PROBE[] =
-    "SELECT o.id, o.sale_id, o.user_id, o.quantity, o.status, o.reason, s.stock_left, "
+    "SELECT o.id, o.sale_id, o.user_id, o.quantity, o.status, o.reason, o.idempotency_key, "
+    "o.fingerprint, s.stock_left, "
     "s.per_user_limit, s.starts_at, s.ends_at FROM orders o JOIN sales s ON s.id = o.sale_id LIMIT "
     "0";
 
@@ -100,13 +103,15 @@ static int whole_seconds(int64_t ns)
     return (int)((ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
 }
 
-/* Takes the user's turn; replies 429 and returns false if he has had too many. */
-static bool within_rate(const struct orders *orders, struct http_request *request, int64_t user_id)
+/* Takes the user's turn; drops the ticket, replies 429 and returns false if he has had too many. */
+static bool within_rate(const struct orders *orders, struct http_request *request,
+                        const struct order *order)
 {
     struct token_bucket_quota quota;
-    if (token_bucket_take(orders->limiter, user_id, clock_now_ns(), &quota)) {
+    if (token_bucket_take(orders->limiter, order->user_id, clock_now_ns(), &quota)) {
         return true;
     }
+    tickets_drop(orders->tickets, order->id);
     http_add_header(request, "RateLimit-Policy", "\"orders\";q=%" PRId64 ";w=1",
                     orders->rate_limit);
     http_add_header(request, "RateLimit", "\"orders\";r=%" PRId64 ";t=%d", quota.left,
@@ -116,31 +121,35 @@ static bool within_rate(const struct orders *orders, struct http_request *reques
     return false;
 }
 
-/* A ticket, so that the order can be asked for, then a place in line. ST_BUSY, ST_CLOSED: neither;
- * ST_CONSTRAINT: another attempt was first, and *known is its ticket. */
-static enum status enqueue(const struct orders *orders, const struct order *order,
-                           struct ticket *known)
+static bool is_on_sale(const struct orders *orders, struct http_request *request,
+                       const struct order *order)
 {
-    enum status status = tickets_add(orders->tickets, order, known);
-    if (status != ST_OK) {
-        return status;
+    if (sales_has(orders->sales, order->sale_id)) {
+        return true;
     }
+    tickets_drop(orders->tickets, order->id);
+    http_problem(request, 404, "sale_not_found", "There is no such sale.");
+    return false;
+}
+
+/* A place in line for the order that has a ticket. ST_BUSY, ST_CLOSED: neither place nor ticket,
+ * and nobody spends his rate on orders that never stood in line: else our overload would make "too
+ * often" of a user who was turned away five times. */
+static enum status enqueue(const struct orders *orders, const struct order *order)
+{
     int64_t place;
-    status = orders->queue_kind->put(orders->queue, order, &place);
+    enum status status = orders->queue_kind->put(orders->queue, order, &place);
     if (status == ST_OK) {
         tickets_accept(orders->tickets, order->id, place);
     } else {
         tickets_drop(orders->tickets, order->id);
+        token_bucket_give_back(orders->limiter, order->user_id);
     }
     return status;
 }
 
-/* Nobody spends his rate on orders that never stood in line: else our overload would make "too
- * often" of a user who was turned away five times. */
-static void refuse(const struct orders *orders, struct http_request *request,
-                   const struct order *order, enum status status)
+static void refuse(struct http_request *request, enum status status)
 {
-    token_bucket_give_back(orders->limiter, order->user_id);
     if (status == ST_BUSY) {
         http_problem_retry(request, 503, "queue_full",
                            "More orders are in line than can be served in time.", retry_after_s());
@@ -164,24 +173,20 @@ void orders_post(struct http_request *request, void *context)
         return;
     }
     struct ticket known;
-    if (tickets_find(orders->tickets, order.id, &known) == ST_OK) {
+    enum status status = tickets_add(orders->tickets, &order, &known);
+    if (status == ST_CONSTRAINT) {
         reply_known(orders, request, &order, &known);
         return;
     }
-    if (!within_rate(orders, request, order.user_id)) {
-        return;
+    if (status == ST_OK) {
+        if (!within_rate(orders, request, &order) || !is_on_sale(orders, request, &order)) {
+            return;
+        }
+        status = enqueue(orders, &order);
     }
-    if (!sales_has(orders->sales, order.sale_id)) {
-        http_problem(request, 404, "sale_not_found", "There is no such sale.");
-        return;
-    }
-    enum status status = enqueue(orders, &order, &known);
     if (status == ST_OK) {
         reply_accepted(orders, request, &order, ORDER_PENDING);
-    } else if (status == ST_CONSTRAINT) {
-        token_bucket_give_back(orders->limiter, order.user_id);
-        reply_known(orders, request, &order, &known);
     } else {
-        refuse(orders, request, &order, status);
+        refuse(request, status);
     }
 }
