@@ -1,5 +1,5 @@
 /* One row holds a sale's stock, and every order locks it: SELECT ... FOR UPDATE, check, limit,
- * UPDATE, INSERT, COMMIT, each a statement and a round trip.
+ * INSERT, UPDATE, COMMIT, each a statement and a round trip.
  *
  * The lock is taken by the first statement and held until the COMMIT has reached the disk, so the
  * orders of one sale run strictly one after another: never oversold, and never faster than one WAL
@@ -146,7 +146,8 @@ static enum status read_bought(struct pg *pg, struct order *order, const struct 
     return status;
 }
 
-static enum order_outcome judge(const struct sale *sale, int64_t bought, const struct order *order)
+/* What the sale alone says of the order; the user's limit comes after. */
+static enum order_outcome judge(const struct sale *sale, const struct order *order)
 {
     if (sale->not_open) {
         return ORDER_SALE_NOT_OPEN;
@@ -154,17 +155,7 @@ static enum order_outcome judge(const struct sale *sale, int64_t bought, const s
     if (sale->ended) {
         return ORDER_SALE_ENDED;
     }
-    if (order->quantity > sale->stock_left) {
-        return ORDER_SOLD_OUT;
-    }
-    return bought + order->quantity > sale->per_user_limit ? ORDER_LIMIT_EXCEEDED : ORDER_CONFIRMED;
-}
-
-static enum status set_stock(struct pg *pg, const struct texts *texts, int64_t stock_left)
-{
-    char left[INT64_TEXT_SIZE];
-    snprintf(left, sizeof left, "%" PRId64, stock_left);
-    return pg_run(pg, &SET_STOCK, (const char *const[]){texts->sale_id, left}, NULL);
+    return order->quantity > sale->stock_left ? ORDER_SOLD_OUT : ORDER_CONFIRMED;
 }
 
 static enum status insert(struct pg *pg, const struct pg_statement *statement,
@@ -179,8 +170,7 @@ static enum status insert(struct pg *pg, const struct pg_statement *statement,
     return pg_run_count(pg, statement, values, count);
 }
 
-/* The transaction's body: no begin, no end. The order's row comes before the stock's: it may turn
- * out to be there already. */
+/* The transaction's body: no begin, no end. */
 static enum status decide_in_transaction(struct pg *pg, struct order *order,
                                          enum order_outcome *outcome)
 {
@@ -199,14 +189,21 @@ static enum status decide_in_transaction(struct pg *pg, struct order *order,
         *outcome = ORDER_SALE_NOT_FOUND;
         return ST_OK;
     }
-    *outcome = judge(&sale, bought, order);
+    *outcome = judge(&sale, order);
+    if (*outcome == ORDER_CONFIRMED && bought + order->quantity > sale.per_user_limit) {
+        *outcome = ORDER_LIMIT_EXCEEDED;
+    }
     status = insert(pg, &INSERT_ORDER, order, &texts, *outcome, &count);
     if (status == ST_OK && count == 0) {
         status = read_bought(pg, order, &texts, &bought, outcome);
         return status == ST_OK && *outcome == ORDER_PENDING ? ST_CONSTRAINT : status;
     }
-    bool takes_units = status == ST_OK && *outcome == ORDER_CONFIRMED;
-    return takes_units ? set_stock(pg, &texts, sale.stock_left - order->quantity) : status;
+    if (status != ST_OK || *outcome != ORDER_CONFIRMED) {
+        return status;
+    }
+    char stock_left[INT64_TEXT_SIZE];
+    snprintf(stock_left, sizeof stock_left, "%" PRId64, sale.stock_left - order->quantity);
+    return pg_run(pg, &SET_STOCK, (const char *const[]){texts.sale_id, stock_left}, NULL);
 }
 
 static enum status decide(struct pg *pg, struct order *order, enum order_outcome *outcome)
