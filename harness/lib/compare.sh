@@ -78,7 +78,7 @@ _compare_watch_server() {
         if [[ -n $TARGET_PID ]] && read -r line 2>/dev/null <"/proc/$TARGET_PID/stat"; then read -ra fields <<<"${line##*) }"; fi
         printf '@ %s %s\n' "$EPOCHREALTIME" "${fields[11]:+$((fields[11] + fields[12]))}"
         [[ -z $TARGET_ADMIN_URL ]] || curl -sf --max-time 1 "$TARGET_ADMIN_URL/metrics" | grep -E \
-            '^flashdeal_((order_)?queue_(length|age_seconds)|order_stage_seconds_sum|db_pool_(in_use|waiters)|http_(stage_duration_seconds_sum|request_duration_seconds_count))[{ ]' || :
+            '^flashdeal_((order_)?queue_(length|age_seconds)|order_(stage|final)_seconds_sum|db_pool_(in_use|waiters)|http_(stage_duration_seconds_sum|request_duration_seconds_count))[{ ]' || :
         sleep "$COMPARE_SAMPLE_S"
     done >"$1" 2>/dev/null
 }

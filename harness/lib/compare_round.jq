@@ -29,9 +29,12 @@ $summary[0] as $s | $series[0] as $curves | ($s.window_started_at | epoch) as $s
        metrics: [.[1:][] | metric? // empty]}] as $looks
 | def inside: map(select(.t >= 0 and .t <= $s.duration_s));
 ($looks | inside) as $within
-| # Who answers before an order is decided has stages of the deciding besides.
+| # Who answers before an order is decided has stages of the deciding besides, and what they leave of the
+# time until it is final was spent in line.
 def spent: .metrics | (orders | map(select(.name == "flashdeal_http_stage_duration_seconds_sum"))) + map(select(.name == "flashdeal_order_stage_seconds_sum"))
     | reduce .[] as $m ({}; .[$m | tag("stage")] += $m.value);
+def in_line: .metrics | total("flashdeal_order_final_seconds_sum") as $final
+    | if $final then $final - total("flashdeal_order_stage_seconds_sum") else 0 end;
 def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds_count");
 ($within | map(select(requests != null))) as $scraped
 | ([$within[] | select(.cpu_s != null)] | if length > 1 then {cpu_s: (.[-1].cpu_s - .[0].cpu_s), s: (.[-1].t - .[0].t)} else null end) as $cpu
@@ -59,7 +62,9 @@ def requests: .metrics | orders | total("flashdeal_http_request_duration_seconds
     stages: (if ($scraped | length) < 2 then [] else
         (($scraped[-1] | requests) - ($scraped[0] | requests)) as $n | ($scraped[0] | spent) as $before
         | if $n < 1 then [] else
-            [$scraped[-1] | spent | to_entries[] | {stage: .key, ms: (1000 * (.value - ($before[.key] // 0)) / $n)}] end end),
+            (($scraped[-1] | in_line) - ($scraped[0] | in_line)) as $line
+            | [$scraped[-1] | spent | to_entries[] | {stage: .key, ms: (1000 * (.value - ($before[.key] // 0)
+                + (if .key == "queue_wait" and $line > 0 then $line else 0 end)) / $n)}] end end),
     generator: $s.generator, points: $curves.points, marks: $curves.marks, database: $db,
     in_time: [$pace | split("\n")[] | select(. != "") | split("\t") | map(number) | {t: .[0], orders_s: .[1]}],
     server: [$looks[] | {t, cpu_s, queue_length: (.metrics | total("flashdeal_queue_length") // total("flashdeal_order_queue_length")),
