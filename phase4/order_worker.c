@@ -34,7 +34,6 @@ static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT
 struct piece {
     struct order order;
     enum order_outcome outcome;
-    bool is_stored;
 };
 
 struct order_worker {
@@ -63,7 +62,6 @@ static enum status decide(struct order_worker *self, struct piece *piece)
     enum status status = dbpool_acquire(self->work.pool, deadline_ns, &stages, &pg);
     if (status == ST_OK) {
         status = self->work.inventory->decide(pg, &piece->order, &piece->outcome);
-        piece->is_stored = status == ST_OK && piece->outcome != ORDER_SALE_NOT_FOUND;
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
@@ -171,7 +169,8 @@ static void finish(const void *data, void *context)
 {
     struct order_worker *self = context;
     const struct piece *piece = data;
-    tickets_finish(self->work.tickets, &piece->order, piece->outcome, piece->is_stored);
+    const bool is_stored = true; /* or there can be no row: neither has to be remembered here */
+    tickets_finish(self->work.tickets, &piece->order, piece->outcome, is_stored);
     self->work.queue_kind->ack(self->work.queue, &piece->order);
     metrics_observe(histogram_of(self, piece->outcome),
                     (clock_unix_us() - piece->order.accepted_us) * NS_PER_US);
