@@ -92,7 +92,7 @@ static bool is_poison(enum status status, int *refusals)
 }
 
 /* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
- * that row: then only the ticket knows. */
+& 
 static enum status fail(struct order_worker *self, struct piece *piece, int *refusals)
 {
     struct pg *pg = NULL;
@@ -102,7 +102,6 @@ static enum status fail(struct order_worker *self, struct piece *piece, int *ref
         status = inventory_fail(pg, &piece->order, &piece->outcome);
     }
     dbpool_release(self->work.pool, pg);
-    piece->is_stored = status == ST_OK && piece->outcome != ORDER_SALE_NOT_FOUND;
     return is_poison(status, refusals) ? ST_OK : status;
 }
 
