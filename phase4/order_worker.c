@@ -92,7 +92,7 @@ static bool is_poison(enum status status, int *refusals)
 }
 
 /* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
-& 
+ * that row: then only the ticket knows, for as long as it lives. */
 static enum status fail(struct order_worker *self, struct piece *piece, int *refusals)
 {
     struct pg *pg = NULL;
