@@ -7,7 +7,7 @@
 # CLIENTS: the sweep ("1 2 4 8 16 32 64 128"; 4, 8, 16 and 128 are needed). DURATION: of a window (1.5).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
-scenario_begin lock-contention "A sweep over the number of clients, then 5 pairs: few clients, 128 clients." 75 150 "$@"
+scenario_begin lock-contention "A sweep over the number of clients, then 5 pairs: few clients, 128 clients." 90 180 "$@"
 
 read -ra SWEEP <<<"${CLIENTS:-1 2 4 8 16 32 64 128}"
 WINDOW=${DURATION:-1.5} MOST=128 PAIRS=5
