@@ -181,28 +181,32 @@ static void pass(const char *edge)
     store_run(sql);
 }
 
-/* The row is held over the edge of the sale's window: who came before is not judged by when he is
- * served. */
+/* No worker is free until the edge of the sale's window has passed: who came before is not judged
+ * by when he is served. */
 static void judge_window(const char *sql, const char *edge, const char *early_reason,
                          const char *late_reason)
 {
     char early[UUID_TEXT_SIZE], late[UUID_TEXT_SIZE];
     long long user = client_new_user();
+    line_occupy();
     store_run(sql);
-    place_held(SALE_WINDOW, user, 1, early);
+    place(SALE_WINDOW, user, 1, early);
     pass(edge);
     place(SALE_WINDOW, user, 1, late);
-    store_unlock();
+    line_empty();
     expect_final(early, user, early_reason[0] == '\0' ? "confirmed" : "rejected", early_reason);
     expect_final(late, user, late_reason[0] == '\0' ? "confirmed" : "rejected", late_reason);
 }
 
 START_TEST(window_is_judged_by_the_acceptance)
 {
+    if (contract.db_workers == 0) {
+        return; /* the setting is not known */
+    }
     judge_window("UPDATE sales SET starts_at = now() - interval '1 day', "
-                 "ends_at = clock_timestamp() + interval '1.2 s' WHERE id = 1011",
+                 "ends_at = clock_timestamp() + interval '0.7 s' WHERE id = 1011",
                  "ends_at", "", "sale_ended");
-    judge_window("UPDATE sales SET starts_at = clock_timestamp() + interval '1.2 s', "
+    judge_window("UPDATE sales SET starts_at = clock_timestamp() + interval '0.7 s', "
                  "ends_at = now() + interval '1 day' WHERE id = 1011",
                  "starts_at", "sale_not_open", "");
 }
