@@ -28,7 +28,7 @@ BASE=3
 OTHERS=(4 5)
 OFFER=1.25 # of what phase 3 confirms
 ROUNDS=5
-WINDOW_S=(1.5 4) # the second when the first says no
+WINDOW_S=(1.5 4 4) # the next when the one before says no
 RATIO_MIN=0.85
 FEWEST=100 # confirmed in a window, else it proves nothing
 SEED=1 AUTH_SECRET='the pace of orders' TARGET_PORTS=16350-16399
