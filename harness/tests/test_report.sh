@@ -104,6 +104,16 @@ for n in 1 2 3 4; do jq '.arm = "a"' "$run/b$n.json" >"$dir/turned/a$n.json" && 
 run=$dir/turned summed true A B
 has "a worse second target is the first one's praise" "$dir/turned/summary.json" "A confirms 2.5 times (2 to 3) as many orders within 1 s as B."
 has "and takes so many times as long" "$dir/turned/summary.json" "takes 5 times (3 to 10) as long"
+same "what is better is told of each figure" 'goodput_s:more confirmed_s:more p50_ms:less p99_ms:less buyer_wait_ms:less unsent_percent:less refused_percent: unanswered_percent:less reads_100ms_percent:more lock_waiters_p95:less cpu_ms_per_order:less' \
+    "$(jq -r '[.figures[] | "\(.key):\(.better)"] | join(" ")' "$run/summary.json")"
+has "reads are told of both" "$run/summary.json" "Of those who only look, 90 % are served within 100 ms; of A's, 90 %."
+cp -r "$run" "$dir/even"
+for n in 1 2 3 4; do jq --argjson n "$n" '.figures.goodput_s = (if $n == 2 then 10.5 else 10 end) | .figures.p99_ms = 100' "$run/a$n.json" >"$dir/even/a$n.json" &&
+    jq --argjson n "$n" '.figures.goodput_s = (if $n == 1 then 9 else 11 end) | .figures.p99_ms = 104' "$run/b$n.json" >"$dir/even/b$n.json"; done
+run=$dir/even summed true A B
+has "what does not differ is called so" "$dir/even/summary.json" "B confirms about as many orders within 1 s as A: 1.05 times (0.9 to 1.1), no difference beyond the noise."
+has "in latency as well" "$dir/even/summary.json" "The slowest of a hundred confirmed orders takes about as long."
+same "the median of an even number of pairs is one of them" true "$(jq '.figures[0].ratio as $r | [$r.values[] == $r.median] | any' "$dir/even/summary.json")"
 summed false A B
 same "not soundly: status 2" 2 "$(jq .exit_status "$run/summary.json")"
 jq '.audit = "FAIL"' "$run/b2.json" >"$dir/b2" && cp "$run/b2.json" "$dir/b2.good" && mv "$dir/b2" "$run/b2.json"
