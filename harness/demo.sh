@@ -117,7 +117,7 @@ curves=$report
 act "7. An answer before the database's" <<'TEXT'
 In phase 3 a buyer waits for his turn and for the database. Phase 4 answers at
 once, "202, accepted", and lets workers do the rest. Now every commit takes
-50 ms longer; who feels it?
+20 ms longer; who feels it?
 TEXT
 run slow-db 3
 run slow-db 4
