@@ -1,6 +1,6 @@
 /* The routes of both listeners, and what their handlers work with.
  *
- * It starts nothing and frees nothing: that is main.c's. */
+ * It starts nothing and frees nothing: that is parts.c's and main.c's. */
 #include "routes.h"
 
 #include "admin.h"

@@ -3,8 +3,8 @@
  * A ticket is an order and its outcome so far. GET /orders/{id} is answered from here, without the
  * database, for as long as the ticket lives; waiting for the final state is waiting here. The table
  * is bounded: TICKETS_SHARDS shards with a lock each, their memory taken at start. When a shard is
- * full, its oldest final ticket whose row is in the database makes way (a ticket that nobody else
- * remembers does not).
+ * full, its oldest final ticket that may be forgotten makes way: its row is in the database, or
+ * none can follow.
  *
  * A ticket is made before its order is put in the queue, since a worker may be done with it before
  * the put returns; until tickets_accept it is arriving, which others see as "not there yet" and who
@@ -49,7 +49,8 @@ void tickets_accept(struct tickets *tickets, const char *id, int64_t place);
 void tickets_drop(struct tickets *tickets, const char *id);
 
 /* The final outcome; order is what the database has under that id (a repeated id's first order).
- * is_stored: its row is in the database, so the ticket may be forgotten. Wakes who waits. */
+ * is_stored: its row is in the database, or no row can follow, so the ticket may be forgotten.
+ * Wakes who waits. */
 void tickets_finish(struct tickets *tickets, const struct order *order, enum order_outcome outcome,
                     bool is_stored);
 

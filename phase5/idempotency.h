@@ -3,8 +3,9 @@
  * The client names each purchase by a key of its own, in the field Idempotency-Key (IETF draft
  * draft-ietf-httpapi-idempotency-key-header), and sends the same key with every attempt. User and
  * key make the order's id, so that every attempt has the same one, on any server and after any
- * restart. A key that is used for something else is found out: while the order's ticket lives by
- * the fields, later by the fingerprint of them that its row keeps. */
+ * restart. A key that is used for something else is found out while the order's ticket lives, by
+ * the fields; after that a replay gets the first order, and the fingerprint in its row shows to
+ * people what was asked for. */
 #ifndef IDEMPOTENCY_H
 #define IDEMPOTENCY_H
 

@@ -1,9 +1,9 @@
 /* Phase 5, idempotency: a retry is the same order.
  *
- * Starts in this order: settings, database (waited for), pools, sales, workers, telemetry, admin
- * listener, public listener. Stops in the opposite order, each part after whatever uses it: first
- * the public listener, then the workers, who have DRAIN_MS to work off the queue; the admin
- * listener answers meanwhile. What is still in line then is lost, and said so.
+ * Starts in this order: settings, database (waited for), pools, telemetry, sales, workers, purge,
+ * admin listener, public listener. At a stop, reads without a connection and who waits for an order
+ * are told so at once; then the public listener ends, and the workers have DRAIN_MS to work off the
+ * queue; the admin listener answers meanwhile. What is still in line then is lost, and said so.
  *
  * An accepted order holds no thread and no connection, only its place in line and its ticket. Its
  * id follows from its user and the key that he gave it, so that no attempt makes a second one. */

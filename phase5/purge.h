@@ -1,9 +1,9 @@
 /* purge: lets go of what only a running sale needs. First used by phase 5.
  *
- * A fingerprint tells a retry from a key that is used twice. Retries end some time after the sale
- * has; the fingerprints of its orders are then taken out of their rows, some at a time. The id
- * stays taken for ever: a retry that comes still later gets the first order, whatever its body
- * says. */
+ * A fingerprint shows, to whoever looks into the row, what was asked for under its key. Retries end
+ * some time after the sale has; the fingerprints of its orders are then taken out of their rows,
+ * some at a time. The id stays taken for ever: a retry that comes still later gets the first
+ * order. */
 #ifndef PURGE_H
 #define PURGE_H
 
