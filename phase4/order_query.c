@@ -60,8 +60,8 @@ static enum status find_ticket(const struct order_query *query, struct http_requ
     }
     enum status status = tickets_find(query->tickets, request->param, ticket);
     if (status == ST_OK && request->user_id != 0 && request->user_id != ticket->order.user_id) {
-        http_problem(request, 404, "order_not_found", "There is no such order.");
-        return ST_INVALID;
+        return ST_NOT_FOUND; /* looked for in the database like any other: no timing tells them
+                                apart */
     }
     if (status == ST_OK && ticket->outcome == ORDER_PENDING && wait_ms > 0) {
         status = tickets_wait(query->tickets, request->param, clock_deadline_ns(wait_ms), ticket);
