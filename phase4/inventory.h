@@ -23,10 +23,4 @@ struct inventory {
 
 extern const struct inventory inventory_pessimistic; /* locks the sale's row */
 
-/* Fails an order that cannot be decided. ST_OK: *outcome is ORDER_FAILED, and its row says so; if
- * there was a row already, its outcome, as decide has it; ORDER_SALE_NOT_FOUND if the sale is gone:
- * a row needs its sale. Otherwise *outcome is ORDER_FAILED, and nothing is known of a row. */
-MUST_USE enum status inventory_fail(struct pg *pg, struct order *order,
-                                    enum order_outcome *outcome);
-
 #endif

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/random.h"
 #include "common/stages.h"
+#include "order_rows.h"
 
 enum {
     ACQUIRE_MS = 1000, /* for a connection, in one try */
@@ -99,7 +100,7 @@ static enum status fail(struct order_worker *self, struct piece *piece, int *ref
     enum status status = dbpool_acquire(self->work.pool, clock_deadline_ns(ACQUIRE_MS), NULL, &pg);
     piece->outcome = ORDER_FAILED;
     if (status == ST_OK) {
-        status = inventory_fail(pg, &piece->order, &piece->outcome);
+        status = order_rows_fail(pg, &piece->order, &piece->outcome);
     }
     dbpool_release(self->work.pool, pg);
     return is_poison(status, refusals) ? ST_OK : status;

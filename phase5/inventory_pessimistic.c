@@ -19,54 +19,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Makes a point in time of a parameter, microseconds since 1970. Exact: below 2^53 until 2255. */
-#define AS_TIME "::float8 * interval '1 microsecond' + timestamptz 'epoch'"
+#include "order_rows.h"
 
 /* Locks the sale's row until the transaction ends. One row, or none. The window is that of the
  * moment of acceptance: who came before the end is not punished for the wait. */
 static const char SQL_LOCK_SALE[] =
-    "SELECT stock_left, per_user_limit, starts_at > $2" AS_TIME ", ends_at <= $2" AS_TIME " "
+    "SELECT stock_left, per_user_limit, starts_at > $2" ORDER_AS_TIME
+    ", ends_at <= $2" ORDER_AS_TIME " "
     "FROM sales WHERE id = $1 FOR UPDATE";
-
-/* No lock. One row: the user's units so far, and the order of this id with what it came to if one
- * was decided before. Exact only under the sale's lock. */
-static const char SQL_BOUGHT[] =
-    "SELECT (SELECT coalesce(sum(quantity), 0) FROM orders "
-    "WHERE sale_id = $1 AND user_id = $2 AND status = 'confirmed'), o.status, o.reason, "
-    "o.sale_id, o.user_id, o.quantity FROM (VALUES (1)) one LEFT JOIN orders o ON o.id = $3";
 
 /* Changes the row that is locked already. One row. */
 static const char SQL_SET_STOCK[] = "UPDATE sales SET stock_left = $2 WHERE id = $1";
 
-/* No lock that another order waits for, but one of the same id for another sale. One row, or none:
- * such an order was first. (No target: it would leave out one of the two unique indexes, and a race
- * that shows in that one first would be an error.) */
-static const char SQL_INSERT_ORDER[] =
-    "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason, "
-    "idempotency_key, fingerprint) "
-    "VALUES ($1, $2, $3, $4, $5" AS_TIME ", $6, $7, $8, $9) ON CONFLICT DO NOTHING";
-
-/* Locks the sale's row, as a decision does. One row, or none: the order has one, or there is no
- * such sale any more. */
-static const char SQL_FAIL_ORDER[] =
-    "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason, "
-    "idempotency_key, fingerprint) "
-    "SELECT $1::uuid, id, $3::bigint, $4::integer, $5" AS_TIME ", $6::text, $7::text, $8::text, "
-    "$9::bytea FROM sales WHERE id = $2 FOR UPDATE ON CONFLICT DO NOTHING";
-
 static const struct pg_statement LOCK_SALE = {"inventory_lock", SQL_LOCK_SALE, 2, STAGE_LOCK_WAIT};
-static const struct pg_statement BOUGHT = {"inventory_bought", SQL_BOUGHT, 3, STAGE_STATEMENTS};
 static const struct pg_statement SET_STOCK = {"inventory_set_stock", SQL_SET_STOCK, 2,
                                               STAGE_STATEMENTS};
-static const struct pg_statement INSERT_ORDER = {"inventory_insert", SQL_INSERT_ORDER, 9,
-                                                 STAGE_STATEMENTS};
-static const struct pg_statement FAIL_ORDER = {"inventory_fail", SQL_FAIL_ORDER, 9,
-                                               STAGE_LOCK_WAIT};
-
-enum {
-    INT64_TEXT_SIZE = 21,
-    FINGERPRINT_TEXT_SIZE = 2 + 2 * ORDER_FINGERPRINT_BYTES + 1, /* \x, hex digits, NUL */
-};
 
 /* The sale as this transaction sees it. */
 struct sale {
@@ -79,38 +46,12 @@ static int64_t column(const PGresult *result, int index)
     return strtoll(PQgetvalue(result, 0, index), NULL, 10);
 }
 
-static const char *text(const PGresult *result, int index)
-{
-    return PQgetisnull(result, 0, index) ? NULL : PQgetvalue(result, 0, index);
-}
-
 static bool flag(const PGresult *result, int index)
 {
     return PQgetvalue(result, 0, index)[0] == 't';
 }
 
-/* An order as parameters. */
-struct texts {
-    char sale_id[INT64_TEXT_SIZE], user_id[INT64_TEXT_SIZE], quantity[INT64_TEXT_SIZE],
-        accepted_us[INT64_TEXT_SIZE], fingerprint[FINGERPRINT_TEXT_SIZE];
-};
-
-static struct texts texts_of(const struct order *order)
-{
-    struct texts texts;
-    snprintf(texts.sale_id, sizeof texts.sale_id, "%" PRId64, order->sale_id);
-    snprintf(texts.user_id, sizeof texts.user_id, "%" PRId64, order->user_id);
-    snprintf(texts.quantity, sizeof texts.quantity, "%" PRId64, order->quantity);
-    snprintf(texts.accepted_us, sizeof texts.accepted_us, "%" PRId64, order->accepted_us);
-    size_t used = (size_t)snprintf(texts.fingerprint, sizeof texts.fingerprint, "\\x");
-    for (int i = 0; i < ORDER_FINGERPRINT_BYTES; i++) {
-        used += (size_t)snprintf(texts.fingerprint + used, sizeof texts.fingerprint - used, "%02x",
-                                 order->fingerprint[i]);
-    }
-    return texts;
-}
-
-static enum status read_sale(struct pg *pg, const struct texts *texts, struct sale *sale)
+static enum status read_sale(struct pg *pg, const struct order_texts *texts, struct sale *sale)
 {
     PGresult *result = NULL;
     enum status status =
@@ -120,27 +61,6 @@ static enum status read_sale(struct pg *pg, const struct texts *texts, struct sa
     } else if (status == ST_OK) {
         *sale =
             (struct sale){column(result, 0), column(result, 1), flag(result, 2), flag(result, 3)};
-    }
-    PQclear(result);
-    return status;
-}
-
-/* *outcome: what the order came to before, and *order is that order; or ORDER_PENDING. */
-static enum status read_bought(struct pg *pg, struct order *order, const struct texts *texts,
-                               int64_t *units, enum order_outcome *outcome)
-{
-    PGresult *result = NULL;
-    enum status status = pg_run(
-        pg, &BOUGHT, (const char *const[]){texts->sale_id, texts->user_id, order->id}, &result);
-    if (status == ST_OK) {
-        *units = column(result, 0);
-        const char *was = text(result, 1);
-        *outcome = was ? order_outcome_of(was, text(result, 2)) : ORDER_PENDING;
-        if (was) {
-            order->sale_id = column(result, 3);
-            order->user_id = column(result, 4);
-            order->quantity = column(result, 5);
-        }
     }
     PQclear(result);
     return status;
@@ -158,30 +78,18 @@ static enum order_outcome judge(const struct sale *sale, const struct order *ord
     return order->quantity > sale->stock_left ? ORDER_SOLD_OUT : ORDER_CONFIRMED;
 }
 
-static enum status insert(struct pg *pg, const struct pg_statement *statement,
-                          const struct order *order, const struct texts *texts,
-                          enum order_outcome outcome, int64_t *count)
-{
-    const char *const values[] = {
-        order->id,          texts->sale_id,        texts->user_id,        texts->quantity,
-        texts->accepted_us, order_status(outcome), order_reason(outcome), order->key,
-        texts->fingerprint,
-    };
-    return pg_run_count(pg, statement, values, count);
-}
-
 /* The transaction's body: no begin, no end. */
 static enum status decide_in_transaction(struct pg *pg, struct order *order,
                                          enum order_outcome *outcome)
 {
-    struct texts texts = texts_of(order);
+    struct order_texts texts = order_texts_of(order);
     struct sale sale = {0};
     enum status found = read_sale(pg, &texts, &sale);
     if (found != ST_OK && found != ST_NOT_FOUND) {
         return found;
     }
     int64_t bought, count;
-    enum status status = read_bought(pg, order, &texts, &bought, outcome);
+    enum status status = order_rows_find(pg, order, &texts, &bought, outcome);
     if (status != ST_OK || *outcome != ORDER_PENDING) {
         return status;
     }
@@ -193,15 +101,15 @@ static enum status decide_in_transaction(struct pg *pg, struct order *order,
     if (*outcome == ORDER_CONFIRMED && bought + order->quantity > sale.per_user_limit) {
         *outcome = ORDER_LIMIT_EXCEEDED;
     }
-    status = insert(pg, &INSERT_ORDER, order, &texts, *outcome, &count);
+    status = order_rows_insert(pg, order, &texts, *outcome, &count);
     if (status == ST_OK && count == 0) {
-        status = read_bought(pg, order, &texts, &bought, outcome);
+        status = order_rows_find(pg, order, &texts, &bought, outcome);
         return status == ST_OK && *outcome == ORDER_PENDING ? ST_CONSTRAINT : status;
     }
     if (status != ST_OK || *outcome != ORDER_CONFIRMED) {
         return status;
     }
-    char stock_left[INT64_TEXT_SIZE];
+    char stock_left[ORDER_INT_SIZE];
     snprintf(stock_left, sizeof stock_left, "%" PRId64, sale.stock_left - order->quantity);
     return pg_run(pg, &SET_STOCK, (const char *const[]){texts.sale_id, stock_left}, NULL);
 }
@@ -220,21 +128,4 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
     return status;
 }
 
-/* The INSERT is a transaction of its own; what is read after it is final. */
-enum status inventory_fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
-{
-    struct texts texts = texts_of(order);
-    int64_t bought, count;
-    *outcome = ORDER_FAILED;
-    enum status status = insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
-    if (status != ST_OK || count == 1) {
-        return status;
-    }
-    status = read_bought(pg, order, &texts, &bought, outcome);
-    if (status == ST_OK && *outcome == ORDER_PENDING) {
-        *outcome = ORDER_SALE_NOT_FOUND;
-    }
-    return status;
-}
-
-const struct inventory inventory_pessimistic = {"pessimistic", decide};
+const struct inventory inventory_pessimistic = {.name = "pessimistic", .decide = decide};

@@ -99,7 +99,7 @@ static inline void assert_decided(struct order order, int times, enum order_outc
 static inline void assert_failed(struct order order, enum order_outcome wanted)
 {
     enum order_outcome outcome = ORDER_PENDING;
-    ck_assert_status(inventory_fail(pg, &order, &outcome), ST_OK);
+    ck_assert_status(order_rows_fail(pg, &order, &outcome), ST_OK);
     ck_assert_str_eq(order_status(outcome), order_status(wanted));
     ck_assert(order_reason(outcome) == order_reason(wanted));
 }

@@ -1,6 +1,7 @@
 /* test_inventory: phase 4's decisions: what each leaves in the database, and by which time an order
  * is judged. */
 #include "phase4/inventory.h"
+#include "phase4/order_rows.h"
 
 #define SCHEMA "phase4/schema.sql"
 

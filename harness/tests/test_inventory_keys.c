@@ -2,6 +2,7 @@
  * key, for which sale and at the same time as whom. What they have in common with phase 4's is
  * tried there. */
 #include "phase5/inventory.h"
+#include "phase5/order_rows.h"
 
 #include "phase5/idempotency.h"
 

@@ -1,6 +1,7 @@
 /* test_inventory_once: phase 4 decides an order once, however often it comes, whatever has changed
  * since, and however many ask at the same time. */
 #include "phase4/inventory.h"
+#include "phase4/order_rows.h"
 
 #define SCHEMA "phase4/schema.sql"
 

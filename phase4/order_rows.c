@@ -1,0 +1,105 @@
+/* The statements that every way of deciding needs, whatever it locks: what has the user bought and
+ * was this order decided before; the order's row; the row of an order that cannot be decided.
+ *
+ * Which lock makes an answer exact is the inventory's business; only order_rows_fail takes one
+ * itself, the sale's, as a decision does. */
+#include "order_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* No lock. One row: the user's units so far, and what the order itself came to if it was decided
+ * before. Exact only under the sale's lock. */
+static const char SQL_BOUGHT[] =
+    "SELECT (SELECT coalesce(sum(quantity), 0) FROM orders "
+    "WHERE sale_id = $1 AND user_id = $2 AND status = 'confirmed'), o.status, o.reason "
+    "FROM (VALUES (1)) one LEFT JOIN orders o ON o.id = $3";
+
+/* No lock that another order waits for. One row: under the sale's lock nobody else inserts it. */
+static const char SQL_INSERT_ORDER[] =
+    "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason) "
+    "VALUES ($1, $2, $3, $4, $5" ORDER_AS_TIME ", $6, $7)";
+
+/* Locks the sale's row, as a decision does. One row, or none: the order has one, or there is no
+ * such sale any more. */
+static const char SQL_FAIL_ORDER[] =
+    "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason) "
+    "SELECT $1::uuid, id, $3::bigint, $4::integer, $5" ORDER_AS_TIME ", $6::text, $7::text "
+    "FROM sales WHERE id = $2 FOR UPDATE ON CONFLICT (id) DO NOTHING";
+
+static const struct pg_statement BOUGHT = {"orders_bought", SQL_BOUGHT, 3, STAGE_STATEMENTS};
+static const struct pg_statement INSERT_ORDER = {"orders_insert", SQL_INSERT_ORDER, 7,
+                                                 STAGE_STATEMENTS};
+static const struct pg_statement FAIL_ORDER = {"orders_fail", SQL_FAIL_ORDER, 7, STAGE_LOCK_WAIT};
+
+static int64_t column(const PGresult *result, int index)
+{
+    return strtoll(PQgetvalue(result, 0, index), NULL, 10);
+}
+
+static const char *text(const PGresult *result, int index)
+{
+    return PQgetisnull(result, 0, index) ? NULL : PQgetvalue(result, 0, index);
+}
+
+struct order_texts order_texts_of(const struct order *order)
+{
+    struct order_texts texts;
+    snprintf(texts.sale_id, sizeof texts.sale_id, "%" PRId64, order->sale_id);
+    snprintf(texts.user_id, sizeof texts.user_id, "%" PRId64, order->user_id);
+    snprintf(texts.quantity, sizeof texts.quantity, "%" PRId64, order->quantity);
+    snprintf(texts.accepted_us, sizeof texts.accepted_us, "%" PRId64, order->accepted_us);
+    return texts;
+}
+
+enum status order_rows_find(struct pg *pg, const struct order *order,
+                            const struct order_texts *texts, int64_t *bought,
+                            enum order_outcome *outcome)
+{
+    PGresult *result = NULL;
+    enum status status = pg_run(
+        pg, &BOUGHT, (const char *const[]){texts->sale_id, texts->user_id, order->id}, &result);
+    if (status == ST_OK) {
+        *bought = column(result, 0);
+        const char *was = text(result, 1);
+        *outcome = was ? order_outcome_of(was, text(result, 2)) : ORDER_PENDING;
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status insert(struct pg *pg, const struct pg_statement *statement,
+                          const struct order *order, const struct order_texts *texts,
+                          enum order_outcome outcome, int64_t *count)
+{
+    const char *const values[] = {
+        order->id,          texts->sale_id,        texts->user_id,        texts->quantity,
+        texts->accepted_us, order_status(outcome), order_reason(outcome),
+    };
+    return pg_run_count(pg, statement, values, count);
+}
+
+enum status order_rows_insert(struct pg *pg, const struct order *order,
+                              const struct order_texts *texts, enum order_outcome outcome,
+                              int64_t *count)
+{
+    return insert(pg, &INSERT_ORDER, order, texts, outcome, count);
+}
+
+/* The INSERT is a transaction of its own; what is read after it is final. */
+enum status order_rows_fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
+{
+    struct order_texts texts = order_texts_of(order);
+    int64_t bought, count;
+    *outcome = ORDER_FAILED;
+    enum status status = insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
+    if (status != ST_OK || count == 1) {
+        return status;
+    }
+    status = order_rows_find(pg, order, &texts, &bought, outcome);
+    if (status == ST_OK && *outcome == ORDER_PENDING) {
+        *outcome = ORDER_SALE_NOT_FOUND;
+    }
+    return status;
+}
