@@ -27,6 +27,9 @@ struct workers *workers_start(int count, int64_t stuck_ms, const struct workers_
     workers->duties = *duties;
     clock_cond_init(&workers->changed);
     pthread_mutex_init(&workers->lock, NULL);
+    for (int i = 0; i < count; i++) {
+        workers->places[i].piece = xcalloc(1, duties->piece_size);
+    }
     bool succeeded = true;
     pthread_mutex_lock(&workers->lock);
     for (int i = 0; i < count && succeeded; i++) {
@@ -108,6 +111,9 @@ void workers_free(struct workers *workers)
     }
     pthread_mutex_unlock(&workers->lock);
     if (!is_in_use) {
+        for (int i = 0; i < workers->count; i++) {
+            free(workers->places[i].piece);
+        }
         pthread_cond_destroy(&workers->changed);
         pthread_mutex_destroy(&workers->lock);
         free(workers);

@@ -19,8 +19,8 @@
 #include "common/status.h"
 
 enum {
-    WORKERS_PIECE_MAX = 512, /* bytes of a piece */
-    WORKERS_SPARE = 64,      /* threads that may be stuck at once */
+    WORKERS_PIECE_MAX = 1 << 20, /* bytes of a piece */
+    WORKERS_SPARE = 64,          /* threads that may be stuck at once */
 };
 
 struct workers; /* opaque; safe from any thread */
@@ -28,7 +28,9 @@ struct worker;  /* one thread's view; opaque */
 
 /* How work gets in and out. Called on the workers' threads. */
 struct workers_duties {
-    size_t piece_size; /* bytes, 1..WORKERS_PIECE_MAX */
+    size_t piece_size; /* bytes, 1..WORKERS_PIECE_MAX; each place and each thread has as many */
+    /* How many of a piece's bytes, from the first, are in use: only these are copied. NULL: all. */
+    size_t (*piece_used)(const void *piece);
     /* Waits for a piece and writes it to *piece. Anything but ST_OK: no more will come, and the
      * thread ends in good order. */
     enum status (*take)(void *piece, void *context);

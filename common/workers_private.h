@@ -7,7 +7,6 @@
 #define FLASHDEAL_WORKERS_PRIVATE_H
 
 #include <pthread.h>
-#include <stdalign.h>
 #include <stdatomic.h>
 
 #include "common/workers.h"
@@ -17,7 +16,7 @@ struct place {
     bool is_closed;        /* its last thread ended in good order */
     bool has_piece;
     int64_t next_ns; /* no new thread before this */
-    alignas(max_align_t) unsigned char piece[WORKERS_PIECE_MAX];
+    void *piece;     /* guarded by the lock too */
 };
 
 enum worker_state {
@@ -39,7 +38,7 @@ struct worker {
     bool has_ended;     /* and touches nothing any more: to be joined */
     struct worker *next;
 
-    alignas(max_align_t) unsigned char piece[WORKERS_PIECE_MAX]; /* the thread's own */
+    void *piece; /* the thread's own */
 };
 
 struct workers {
@@ -66,6 +65,9 @@ bool workers_spawn_locked(struct workers *workers, struct place *place);
 
 /* The main function of the supervisor's thread; arg is the struct workers. */
 void *workers_supervise(void *arg);
+
+/* Copies the piece at `from`, as far as it is in use. */
+void workers_copy_piece(const struct workers *workers, void *to, const void *from);
 
 /* Joins and frees the threads that have ended. Without the lock. */
 void workers_join_ended(struct workers *workers);

@@ -17,19 +17,47 @@ enum {
     LOOKS_PER_STUCK_TIME = 4, /* of the supervisor, and one every RESPAWN_MS */
 };
 
-bool workers_spawn_locked(struct workers *workers, struct place *place)
+void workers_copy_piece(const struct workers *workers, void *to, const void *from)
+{
+    const struct workers_duties *duties = &workers->duties;
+    memcpy(to, from, duties->piece_used ? duties->piece_used(from) : duties->piece_size);
+}
+
+static void free_worker(struct worker *worker)
+{
+    free(worker->piece);
+    free(worker);
+}
+
+static struct worker *make_worker(const struct workers *workers)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
+    if (worker == NULL) {
+        return NULL;
+    }
+    worker->piece = calloc(1, workers->duties.piece_size);
+    if (worker->piece == NULL) {
+        free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+bool workers_spawn_locked(struct workers *workers, struct place *place)
+{
+    struct worker *worker = make_worker(workers);
     if (worker == NULL) {
         return false;
     }
     worker->workers = workers;
     worker->place = place;
     worker->state = place->has_piece ? WORKER_WORKING : WORKER_TAKING;
-    memcpy(worker->piece, place->piece, sizeof(worker->piece));
+    if (place->has_piece) {
+        workers_copy_piece(workers, worker->piece, place->piece);
+    }
     worker_beat(worker);
     if (pthread_create(&worker->thread, NULL, workers_thread_run, worker) != 0) {
-        free(worker);
+        free_worker(worker);
         return false;
     }
     worker->next = workers->threads;
@@ -61,7 +89,7 @@ void workers_join_ended(struct workers *workers)
             return;
         }
         pthread_join(worker->thread, NULL);
-        free(worker);
+        free_worker(worker);
     }
 }
 

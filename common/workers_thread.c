@@ -11,7 +11,6 @@
 #include "common/workers_private.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "common/clock.h"
 
@@ -55,7 +54,7 @@ static bool hold(struct worker *worker)
     pthread_mutex_lock(&workers->lock);
     bool is_holder = !worker->is_lost;
     if (is_holder) {
-        memcpy(worker->place->piece, worker->piece, workers->duties.piece_size);
+        workers_copy_piece(workers, worker->place->piece, worker->piece);
         worker->place->has_piece = true;
         worker->state = WORKER_WORKING;
     }

@@ -11,12 +11,6 @@
 #include "common/status.h"
 #include "order.h"
 
-/* An order, and what it came to. */
-struct decision {
-    struct order order;
-    enum order_outcome outcome; /* ORDER_PENDING: nothing yet */
-};
-
 struct inventory_options {
     int shards; /* rows that the sharded stock of a sale is divided into, from 1 */
     int tries;  /* of the optimistic one, before it gives an order back; from 1 */
@@ -35,18 +29,19 @@ struct inventory {
      * pg.h says. */
     enum status (*decide)(struct pg *pg, struct order *order, enum order_outcome *outcome);
 
-    /* Decides count orders of one sale, 1 to DECISIONS_MAX, in their order and in one transaction.
-     * ST_OK: as decide, for each. Anything else: as decide, for all of them; where it is ST_DB or
-     * ST_CONSTRAINT, one of them may be to blame: ask for each by itself. NULL: it knows only one
-     * at a time. */
-    enum status (*decide_batch)(struct pg *pg, struct decision *decisions, int count);
+    /* Decides count orders of one sale, 1 to ORDER_BATCH_MAX, in their order and in one
+     * transaction. ST_OK: as decide, for each. Anything else: as decide, for all of them; where it
+     * is ST_DB or ST_CONSTRAINT, one of them may be to blame: ask for each by itself. NULL: it
+     * knows only one at a time. */
+    enum status (*decide_batch)(struct pg *pg, struct order *orders, enum order_outcome *outcomes,
+                                int count);
 
     /* Attempts that met another's and had to be repeated, since start: versions that had changed,
      * shards that had too little. NULL: it has none. Any thread. */
     int64_t (*read_conflicts)(void);
 };
 
-enum { DECISIONS_MAX = 1000 };
+enum { ORDER_BATCH_MAX = 1000 };
 
 extern const struct inventory inventory_pessimistic; /* locks the sale's row */
 extern const struct inventory

@@ -5,6 +5,8 @@
 #include "common/workers.h"
 
 #include "common/log.h"
+#include <stddef.h>
+
 #include "common/tests/metrics_scrape.h"
 #include "common/tests/workers_rig.h"
 
@@ -142,11 +144,67 @@ static void finish_and_die(const void *piece, void *context)
     }
 }
 
+enum { LARGE_INTS = 1000 };
+
+/* A piece of which only as much is in use as its number says, and one more. */
+struct large {
+    struct piece head;
+    int ints[LARGE_INTS];
+};
+
+static size_t large_used(const void *piece)
+{
+    const struct large *large = piece;
+    return offsetof(struct large, ints) + (size_t)(large->head.number + 1) * sizeof(int);
+}
+
+static enum status take_large(void *piece, void *context)
+{
+    struct large *large = piece;
+    enum status status = rig_take(piece, context);
+    for (int i = 0; status == ST_OK && i < LARGE_INTS; i++) {
+        large->ints[i] = large->head.number;
+    }
+    return status;
+}
+
+/* The first thread spoils its own copy and dies; the second has the piece as it was taken. */
+static enum status spoil_and_die_at_first(struct worker *worker, void *piece, void *context)
+{
+    struct large *large = piece;
+    for (int i = 0; i <= large->head.number; i++) {
+        rig_note_fault(large->ints[i] != large->head.number);
+        large->ints[i] = -1;
+    }
+    return die_at_first(worker, piece, context);
+}
+
+START_TEST(test_workers_large_piece_is_done_again_from_the_bytes_in_use)
+{
+    rig_set(&rig.deaths, 1);
+    workers = workers_start(1, NEVER_STUCK_MS,
+                            &(struct workers_duties){.piece_size = sizeof(struct large),
+                                                     .piece_used = large_used,
+                                                     .take = take_large,
+                                                     .work = spoil_and_die_at_first,
+                                                     .finish = rig_finish,
+                                                     .context = &rig});
+    rig_put(3);
+    rig_await(&rig.finished, 3);
+    ck_assert_int_eq(rig_stop(PATIENCE_MS), 0);
+    rig_expect_each_finished_once(3);
+    ck_assert_int_eq(rig_get(&rig.faults), 0);
+}
+END_TEST
+
 /* Neither loses a piece nor finishes one twice. */
 START_TEST(test_workers_dead_in_take_or_finish_is_replaced)
 {
-    struct workers_duties duties = {sizeof(struct piece), take_or_die, rig_do_at_once, rig_finish,
-                                    &rig};
+    struct workers_duties duties = {.piece_size = sizeof(struct piece),
+                                    .take = take_or_die,
+                                    .work = rig_do_at_once,
+                                    .finish = rig_finish,
+                                    .context = &rig};
     for (int round = 0; round < 2; round++) {
         rig_tear_down();
         rig_set_up();
@@ -324,6 +382,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_workers_work_at_the_same_time_and_say_so);
     tcase_add_test(tc, test_workers_dead_one_is_replaced_and_its_piece_done);
     tcase_add_test(tc, test_workers_piece_that_kills_is_tried_again_but_not_at_once);
+    tcase_add_test(tc, test_workers_large_piece_is_done_again_from_the_bytes_in_use);
     tcase_add_test(tc, test_workers_dead_in_take_or_finish_is_replaced);
     tcase_add_test(tc, test_workers_stuck_one_is_replaced_and_may_come_back);
     tcase_add_test(tc, test_workers_who_beats_or_pauses_is_not_stuck);
