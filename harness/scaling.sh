@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# scaling: the same crowd in front of each target: 64 clients who all want the one hot sale.
+#
+# In 5 rounds, one target after the other in each: what the database confirms per second, with clients
+# that order and order again and ask for the outcome of every fiftieth (seeded), as asking costs what
+# ordering costs. Once for each target besides: how long a confirmation takes when all ask; WAL flushes
+# per order; how many it turns away per second when all is sold; a small sale, audited. Ratios are those
+# of the same round, medians; the first target is what the others are compared with.
+# CLIENTS: 64. DURATION: seconds of a window (2).
+# shellcheck source=harness/lib/scenario.sh
+source "$(dirname "$0")/lib/scenario.sh"
+scenario_begin scaling "The same crowd on one hot sale: durable orders per second, and what they cost." 45 90 "$@"
+
+WINDOW=${DURATION:-2} CROWD=${CLIENTS:-64} ROUNDS=5
+ASK=0.02    # of the accepted orders
+FEWEST=100  # confirmed in a window, else it proves nothing
+SMALL=2000  # units of the audited sale
+BASE=${TARGETS[0]}
+
+# turned_away: orders that the last window's target rejected as sold out, per second: by reply, or by row.
+turned_away() {
+    local end
+    end=$(load_get .window_ended_at)
+    calc "($(load_get '.orders.problems.sold_out // 0') / $(load_get .duration_s)) + $(target_sql "SELECT count(*) FROM audit_orders
+        WHERE reason = 'sold_out' AND decided_at BETWEEN timestamptz '$end' - interval '$WINDOW s' AND '$end'") / $WINDOW"
+}
+
+once() { # what needs no pairs
+    load_stock "$LOAD_UNITS"
+    load_closed all-ask "$CROWD" "$WINDOW"
+    figure "all ask: p50 of a confirmation" "$(load_get .orders.complete_ms.p50)" "ms"
+    figure "all ask: p99 of a confirmation" "$(load_get .orders.complete_ms.p99)" "ms"
+    load_flushes "$CROWD" "$WINDOW"
+    figure "WAL flushes per confirmed order" "$LOAD_FLUSHES"
+    load_stock 0
+    load_closed sold-out "$CROWD" "$WINDOW" --await $ASK
+    figure "sold out: turned away" "$(turned_away)" "orders/s"
+    load_stock $SMALL
+    load_race small "$CROWD" "$WINDOW" --quantity 1-3
+    load_audit
+    figure "a sale of $SMALL units, audited" "$AUDIT_SAID"
+    scenario_worse "$AUDIT_STATUS"
+}
+
+for ((round = 1; round <= ROUNDS; round++)); do
+    for target in "${TARGETS[@]}"; do
+        target_start "$target"
+        load_stock "$LOAD_UNITS"
+        load_closed "round-$round" "$CROWD" "$WINDOW" --await $ASK
+        load_trust $FEWEST $FEWEST
+        printf '%s\t%s\t%s\n' "$target" "$LOAD_CONFIRMED_S" "$LOAD_FOREIGN" >>"$RUN/rounds.tsv"
+        ((round > 1)) || once
+        target_stop
+    done
+done
+for target in "${TARGETS[@]}"; do
+    TARGET=$target
+    figure "confirmed/s, $CROWD clients (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $2 }' "$RUN/rounds.tsv" | median)" "orders/s"
+    [[ $target == "$BASE" ]] || figure "... over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
+done
+figure "cores that others used (median)" "$(cut -f 3 "$RUN/rounds.tsv" | median_known)"
+[[ -z $DOUBT ]] || scenario_worse 2
+TEXTS=("Every unit is accounted for." "The audit fails." "Inconclusive: ${DOUBT:-an audit cannot say}.")
+scenario_finish "$WORST" "${TEXTS[WORST]}"

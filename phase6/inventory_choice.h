@@ -1,0 +1,19 @@
+/* inventory_choice: which of the inventories a server sells with. First used by phase 6. */
+#ifndef INVENTORY_CHOICE_H
+#define INVENTORY_CHOICE_H
+
+#include "common/dbpool.h"
+#include "inventory.h"
+
+/* The one of that name, set up with the options (copied); call it once, at start. The name is one
+ * of INVENTORY's (assert). */
+const struct inventory *inventory_choose(const char *name, const struct inventory_options *options);
+
+/* Whether the database's stock is where this inventory looks for it. ST_OK: it is; ST_SCHEMA, and
+ * logged with what to do: stock lies in shards, and the inventory knows none: it would call a sale
+ * sold out that is not. Otherwise the database's fault. Blocks for a connection until deadline_ns.
+ */
+MUST_USE enum status inventory_check(const struct inventory *inventory, struct dbpool *pool,
+                                     int64_t deadline_ns);
+
+#endif

@@ -1,0 +1,313 @@
+/* Takes orders of one sale from the queue, has them decided, tells their tickets.
+ *
+ * Whoever takes orders takes all that have queued up, up to batch_max: what came while the last
+ * COMMIT was on its way to the disk is the next batch, and nobody waits for one to fill. If a batch
+ * fails as a whole, its orders are decided one by one, so that one bad order costs the others
+ * nothing.
+ *
+ * What was accepted is decided. A fault of the database is no fault of the order's: what could not
+ * be decided goes back to the front of its sale's line, and the sale rests, longer from time to
+ * time and never as long as the next (full jitter). The worker does not wait with it: other sales
+ * have other rows. Only an order that fails by itself, every time, is failed: one that breaks a
+ * constraint, or that the database refuses DB_TRIES_MAX times for a reason that has nothing to do
+ * with load.
+ *
+ * A try may be repeated after an unknown COMMIT or by a worker that replaces this one: the same
+ * order is given the same outcome. The ticket is finished before the order leaves the queue: at no
+ * moment does neither know it. */
+#include "order_worker.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/random.h"
+#include "common/stages.h"
+#include "order_rows.h"
+
+enum {
+    ACQUIRE_MS = 1000, /* for a connection, in one try */
+    BACKOFF_MIN_MS = 20,
+    BACKOFF_MAX_MS = 1000,
+    DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
+    NS_PER_US = 1000,
+    DB_STAGES = 4,
+};
+
+/* The stages of a try; what is in none of them is a part as well. */
+static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT, STAGE_STATEMENTS,
+                                                STAGE_COMMIT};
+
+/* Orders of one sale on their way, each worker's own copy: the first `done` are decided. */
+struct batch {
+    int count, done, tries;
+    enum order_outcome outcomes[ORDER_BATCH_MAX];
+    struct order orders[ORDER_BATCH_MAX];
+};
+
+struct order_worker {
+    struct order_work work;
+    struct metrics_histogram *confirmed, *rejected, *failed; /* from accept to final */
+    struct metrics_histogram *parts[DB_STAGES + 1];
+    struct metrics_counter *retries, *batches;
+};
+
+/* ------------------------------------------------------------------------------------- one try */
+
+static void book(struct order_worker *self, const struct stages *stages, int64_t began_ns)
+{
+    for (int i = 0; i < DB_STAGES; i++) {
+        metrics_observe(self->parts[i], stages->spent_ns[db_stages[i]]);
+    }
+    metrics_observe(self->parts[DB_STAGES], stages_other_ns(stages, clock_now_ns() - began_ns));
+}
+
+/* Whether it is the order that is wrong, not the database or the moment. */
+static bool is_poison(enum status status)
+{
+    return status == ST_CONSTRAINT || status == ST_DB;
+}
+
+static int64_t backoff_ms(int tries)
+{
+    int64_t longest_ms = BACKOFF_MIN_MS;
+    while (tries-- > 1 && longest_ms < BACKOFF_MAX_MS) {
+        longest_ms *= 2;
+    }
+    return 1 + (int64_t)random_below((uint32_t)longest_ms);
+}
+
+/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
+ * that row: then only the ticket knows, for as long as it lives. */
+static enum status fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
+{
+    enum status status = order_rows_fail(pg, order, outcome);
+    return is_poison(status) ? ST_OK : status;
+}
+
+static enum status decide_one(const struct order_worker *self, struct worker *worker, struct pg *pg,
+                              struct order *order, enum order_outcome *outcome)
+{
+    enum status status = ST_OK;
+    for (int refusals = 1; refusals <= DB_TRIES_MAX; refusals++) {
+        worker_beat(worker);
+        status = self->work.inventory->decide(pg, order, outcome);
+        if (status != ST_DB) {
+            break;
+        }
+        if (!worker_pause(worker, clock_deadline_ns(backoff_ms(refusals)))) {
+            return ST_CLOSED;
+        }
+    }
+    return is_poison(status) ? fail(pg, order, outcome) : status;
+}
+
+/* One by one, as far as it comes. */
+static enum status decide_each(const struct order_worker *self, struct worker *worker,
+                               struct pg *pg, struct batch *batch)
+{
+    enum status status = ST_OK;
+    while (status == ST_OK && batch->done < batch->count) {
+        status = decide_one(self, worker, pg, &batch->orders[batch->done],
+                            &batch->outcomes[batch->done]);
+        batch->done += status == ST_OK;
+    }
+    return status;
+}
+
+static enum status decide(const struct order_worker *self, struct worker *worker, struct pg *pg,
+                          struct batch *batch)
+{
+    const struct inventory *inventory = self->work.inventory;
+    enum status status = ST_DB; /* as of a batch that has to be decided one by one */
+    if (inventory->decide_batch != NULL) {
+        status = inventory->decide_batch(pg, batch->orders, batch->outcomes, batch->count);
+    }
+    if (is_poison(status)) {
+        return decide_each(self, worker, pg, batch);
+    }
+    batch->done = status == ST_OK ? batch->count : 0;
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------- its duties
+ */
+
+static size_t batch_used(const void *data)
+{
+    const struct batch *batch = data;
+    return offsetof(struct batch, orders) + (size_t)batch->count * sizeof batch->orders[0];
+}
+
+static enum status take(void *data, void *context)
+{
+    const struct order_worker *self = context;
+    struct batch *batch = data;
+    batch->done = 0;
+    memset(batch->outcomes, 0, sizeof batch->outcomes); /* ORDER_PENDING */
+    return self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, batch->orders,
+                                       self->work.batch_max, &batch->count, &batch->tries);
+}
+
+/* ST_OK in any case: what is not done goes back. */
+static enum status work(struct worker *worker, void *data, void *context)
+{
+    struct order_worker *self = context;
+    struct batch *batch = data;
+    struct pg *pg = NULL;
+    struct stages stages = {0};
+    int64_t began_ns = clock_now_ns();
+    int64_t deadline_ns = clock_deadline_ns(ACQUIRE_MS);
+    if (dbpool_acquire(self->work.pool, deadline_ns, &stages, &pg) == ST_OK) {
+        (void)decide(self, worker, pg, batch);
+    }
+    dbpool_release(self->work.pool, pg);
+    book(self, &stages, began_ns);
+    return ST_OK;
+}
+
+static struct metrics_histogram *histogram_of(const struct order_worker *self,
+                                              enum order_outcome outcome)
+{
+    switch (outcome) {
+    case ORDER_CONFIRMED:
+        return self->confirmed;
+    case ORDER_SALE_NOT_OPEN:
+    case ORDER_SALE_ENDED:
+    case ORDER_SOLD_OUT:
+    case ORDER_LIMIT_EXCEEDED:
+        return self->rejected;
+    case ORDER_PENDING:
+    case ORDER_SALE_NOT_FOUND:
+    case ORDER_FAILED:
+        break;
+    }
+    return self->failed;
+}
+
+static void finish_one(const struct order_worker *self, const struct order *order,
+                       enum order_outcome outcome)
+{
+    const bool is_stored = true; /* or there can be no row: neither has to be remembered here */
+    tickets_finish(self->work.tickets, order, outcome, is_stored);
+    metrics_observe(histogram_of(self, outcome),
+                    (clock_unix_us() - order->accepted_us) * NS_PER_US);
+}
+
+static void finish(const void *data, void *context)
+{
+    struct order_worker *self = context;
+    const struct batch *batch = data;
+    for (int i = 0; i < batch->done; i++) {
+        finish_one(self, &batch->orders[i], batch->outcomes[i]);
+    }
+    int back = batch->count - batch->done;
+    self->work.queue_kind->finish(self->work.queue, batch->orders, batch->count, batch->done,
+                                  back > 0 ? clock_deadline_ns(backoff_ms(batch->tries + 1)) : 0);
+    metrics_add(self->batches, 1);
+    metrics_add(self->retries, back);
+}
+
+/* ------------------------------------------------------------------------------- what is published
+ */
+
+static struct order_queue_stats stats_of(void *context)
+{
+    const struct order_worker *self = context;
+    struct order_queue_stats stats;
+    self->work.queue_kind->read_stats(self->work.queue, &stats);
+    return stats;
+}
+
+static double read_length(void *context)
+{
+    return (double)stats_of(context).length;
+}
+
+static double read_max(void *context)
+{
+    return (double)stats_of(context).max;
+}
+
+static double read_unacked(void *context)
+{
+    return (double)stats_of(context).unacked;
+}
+
+static double read_age(void *context)
+{
+    return (double)stats_of(context).age_ns / (double)CLOCK_NS_PER_S;
+}
+
+static double read_refused(void *context)
+{
+    return (double)stats_of(context).refused;
+}
+
+static double read_conflicts(void *context)
+{
+    const struct order_worker *self = context;
+    const struct inventory *inventory = self->work.inventory;
+    return inventory->read_conflicts != NULL ? (double)inventory->read_conflicts() : 0;
+}
+
+static struct metrics_histogram *final_histogram(const struct order_worker *self,
+                                                 enum order_outcome outcome)
+{
+    char labels[METRICS_LABELS_MAX];
+    snprintf(labels, sizeof labels, "status=\"%s\"", order_status(outcome));
+    return metrics_histogram(self->work.metrics, "flashdeal_order_final_seconds",
+                             "Time from an order's acceptance to its final state.", labels);
+}
+
+static void publish(struct order_worker *self)
+{
+    struct metrics *metrics = self->work.metrics;
+    self->confirmed = final_histogram(self, ORDER_CONFIRMED);
+    self->rejected = final_histogram(self, ORDER_SOLD_OUT);
+    self->failed = final_histogram(self, ORDER_FAILED);
+    self->retries = metrics_counter(metrics, "flashdeal_order_retries_total",
+                                    "Tries to decide an order that have to be repeated.", "");
+    self->batches = metrics_counter(metrics, "flashdeal_order_batches_total",
+                                    "Times that a worker took orders of a sale.", "");
+    for (int i = 0; i <= DB_STAGES; i++) {
+        char labels[METRICS_LABELS_MAX];
+        snprintf(labels, sizeof labels, "stage=\"%s\"",
+                 i < DB_STAGES ? stages_name(db_stages[i]) : "other");
+        self->parts[i] = metrics_histogram(metrics, "flashdeal_order_stage_seconds",
+                                           "Part of a try to decide an order.", labels);
+    }
+    metrics_gauge(metrics, "flashdeal_order_queue_length", "Accepted orders in line.", "",
+                  read_length, self);
+    metrics_gauge(metrics, "flashdeal_order_queue_max", "Accepted orders in line at most.", "",
+                  read_max, self);
+    metrics_gauge(metrics, "flashdeal_order_queue_unacked", "Orders that workers have.", "",
+                  read_unacked, self);
+    metrics_gauge(metrics, "flashdeal_order_queue_age_seconds",
+                  "How long the first in line has waited.", "", read_age, self);
+    metrics_sampled_counter(metrics, "flashdeal_order_queue_refused_total",
+                            "Orders that found the line full.", "", read_refused, self);
+    metrics_sampled_counter(metrics, "flashdeal_inventory_conflicts_total",
+                            "Attempts that met another's and had to be repeated.", "",
+                            read_conflicts, self);
+}
+
+struct workers *order_worker_start(const struct order_work *parts, int count, int64_t stuck_ms)
+{
+    static struct order_worker the_one; /* a worker that is stuck may outlive all else */
+    struct order_worker *self = &the_one;
+    self->work = *parts;
+    publish(self);
+    struct workers *workers = workers_start(count, stuck_ms,
+                                            &(struct workers_duties){
+                                                .piece_size = sizeof(struct batch),
+                                                .piece_used = batch_used,
+                                                .take = take,
+                                                .work = work,
+                                                .finish = finish,
+                                                .context = self,
+                                            });
+    workers_publish(workers, parts->metrics);
+    return workers;
+}

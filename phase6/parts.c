@@ -1,0 +1,112 @@
+/* What the server is made of: made in the order of need, freed in the opposite one. */
+#include "parts.h"
+
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/dbpool_publish.h"
+#include "common/log.h"
+#include "inventory_choice.h"
+#include "order_worker.h"
+
+static void make(struct parts *parts, const struct pg_options *database)
+{
+    struct pg_options locks = *database;
+    locks.statement_timeout_ms = parts->locks_statement_ms;
+    int workers = config_int("DB_WORKERS");
+    parts->orders_pool = dbpool_new(workers, database);
+    parts->reads_pool = dbpool_new(config_int("DB_POOL") - workers, database);
+    parts->locks_pool = dbpool_new(1, &locks);
+    int64_t rate = config_int("RATE_LIMIT");
+    parts->limiter = token_bucket_new(&(struct token_bucket_options){
+        .per_second = rate, .burst = rate, .keys_max = parts->rate_users});
+    parts->metrics = metrics_new();
+    const struct telemetry_options options = {
+        .phase = "6", .slow_ms = config_int("LOG_SLOW_MS"), .sample = config_int("LOG_SAMPLE")};
+    parts->telemetry = telemetry_new(parts->metrics, &options);
+    dbpool_publish(parts->orders_pool, "orders", parts->metrics);
+    dbpool_publish(parts->reads_pool, "reads", parts->metrics);
+    if (config_text("AUTH_SECRET")) {
+        parts->auth = auth_new(config_text("AUTH_SECRET"));
+    } else {
+        log_event(LOG_WARN, "auth_off", LOG_TEXT("effect", "no AUTH_SECRET: bodies are believed"));
+    }
+}
+
+/* What accepted orders wait in, are remembered in and are decided by. */
+static void start_orders(struct parts *parts)
+{
+    const struct order_queue_options options = {.max = config_int("QUEUE_MAX"),
+                                                .sale_max = config_int("SALE_QUEUE_MAX"),
+                                                .sale_workers = config_int("SALE_WORKERS")};
+    parts->queue = order_queue_memory.open(&options);
+    parts->tickets = tickets_new(config_int("TICKETS_MAX"));
+    tickets_set_waiters(parts->tickets, config_int("LONGPOLL_MAX"));
+    const struct order_work work = {
+        .queue_kind = &order_queue_memory,
+        .queue = parts->queue,
+        .tickets = parts->tickets,
+        .inventory = parts->inventory,
+        .pool = parts->orders_pool,
+        .metrics = parts->metrics,
+        .batch_max = parts->inventory->decide_batch != NULL ? config_int("BATCH_MAX") : 1};
+    parts->workers =
+        order_worker_start(&work, config_int("DB_WORKERS"), config_int("WORKER_STUCK_MS"));
+    tickets_publish(parts->tickets, parts->metrics);
+    sales_publish(parts->sales, parts->metrics);
+}
+
+/* What lets go of old fingerprints. */
+static void start_purge(struct parts *parts)
+{
+    parts->purge = purge_start(&(struct purge_options){
+        .pool = parts->reads_pool,
+        .every_s = config_int("PURGE_EVERY_S"),
+        .keep_s = config_int("FINGERPRINT_KEEP_S"),
+        .acquire_timeout_ms = config_int("DB_ACQUIRE_MS"),
+    });
+    purge_publish(parts->purge, parts->metrics);
+}
+
+enum status parts_start(struct parts *parts, const struct pg_options *database)
+{
+    make(parts, database);
+    const struct inventory_options options = {.shards = config_int("SHARDS"),
+                                              .tries = parts->optimistic_tries};
+    parts->inventory = inventory_choose(config_text("INVENTORY"), &options);
+    enum status status = sales_start(parts->reads_pool, config_int("SALES_REFRESH_MS"),
+                                     config_int("DB_ACQUIRE_MS"), &parts->sales);
+    if (status == ST_OK) {
+        status = inventory_check(parts->inventory, parts->reads_pool,
+                                 clock_deadline_ns(config_int("DB_ACQUIRE_MS")));
+    }
+    if (status == ST_OK) {
+        start_orders(parts);
+        start_purge(parts);
+    }
+    return status;
+}
+
+int parts_drain(struct parts *parts, int64_t deadline_ns)
+{
+    struct order_queue_stats stats;
+    order_queue_memory.close(parts->queue, deadline_ns);
+    (void)workers_stop(parts->workers, deadline_ns);
+    order_queue_memory.read_stats(parts->queue, &stats);
+    return (int)(stats.length + stats.unacked);
+}
+
+void parts_free(struct parts *parts)
+{
+    telemetry_free(parts->telemetry);
+    metrics_free(parts->metrics);
+    workers_free(parts->workers);
+    order_queue_memory.free(parts->queue);
+    tickets_free(parts->tickets);
+    purge_stop(parts->purge);
+    sales_stop(parts->sales);
+    token_bucket_free(parts->limiter);
+    auth_free(parts->auth);
+    dbpool_free(parts->locks_pool);
+    dbpool_free(parts->reads_pool);
+    dbpool_free(parts->orders_pool);
+}
