@@ -186,6 +186,8 @@ $(addprefix $(LEAF_TEST),inventory inventory_once): \
 	$(addprefix $(B)/phase4/,inventory_pessimistic.o order.o order_rows.o)
 $(LEAF_TEST)inventory_keys: \
 	$(addprefix $(B)/phase5/,inventory_pessimistic.o order.o order_rows.o idempotency.o)
+$(LEAF_TEST)inventory_batched: $(addprefix $(B)/phase6/,inventory_batched.o \
+	inventory_pessimistic.o order.o order_rows.o idempotency.o)
 $(LEAF_TEST)sales: $(addprefix $(B)/phase4/,sales.o sales_cache.o)
 $(LEAF_TEST)idempotency: $(B)/phase5/idempotency.o
 $(LEAF_TEST)purge: $(B)/phase5/purge.o

@@ -1,10 +1,15 @@
 /* inventory_fixture: a phase's decisions on the phase's own schema; for the tests of the inventory
  * leaves. Three sales, of which two are judged by times long before and long after now.
  *
- * Before it, include "phaseN/inventory.h", define SCHEMA and define name_order, which gives an
+ * Before it, include "phaseN/inventory.h", define SCHEMA, INVENTORY (inventory_pessimistic unless
+ * defined), and define name_order, which gives an
  * order its id. Run in the checkout's root: it reads the schema. */
 #ifndef HARNESS_TESTS_INVENTORY_FIXTURE_H
 #define HARNESS_TESTS_INVENTORY_FIXTURE_H
+
+#ifndef INVENTORY
+#define INVENTORY inventory_pessimistic
+#endif
 
 #include <inttypes.h>
 
@@ -49,7 +54,7 @@ static inline void apply_schema(void)
     ck_assert_msg(sql && file, "%s: run in the root of the checkout", SCHEMA);
     ck_assert_uint_lt(fread(sql, 1, SCHEMA_SIZE, file), SCHEMA_SIZE);
     fclose(file);
-    fixture_sql("DROP TABLE IF EXISTS orders, sales CASCADE");
+    fixture_sql("DROP TABLE IF EXISTS orders, sale_buyers, sale_shards, sales CASCADE");
     fixture_sql(sql);
     free(sql);
 }
@@ -88,7 +93,7 @@ static inline void assert_decided(struct order order, int times, enum order_outc
 {
     for (int i = 0; i < times; i++) {
         enum order_outcome outcome = ORDER_PENDING;
-        ck_assert_status(inventory_pessimistic.decide(pg, &order, &outcome), ST_OK);
+        ck_assert_status(INVENTORY.decide(pg, &order, &outcome), ST_OK);
         ck_assert_msg(outcome == wanted, "time %d: %s, %s", i, order_status(outcome),
                       order_reason(outcome) ? order_reason(outcome) : "-");
         ck_assert(pg_is_usable(pg));
@@ -154,7 +159,7 @@ static inline void assert_commit_resolves(enum proxy_fault fault, struct order o
 {
     enum order_outcome outcome;
     proxy_set(proxy, fault, "COMMIT", NULL, 0);
-    ck_assert_status(inventory_pessimistic.decide(pg, &order, &outcome), ST_UNKNOWN);
+    ck_assert_status(INVENTORY.decide(pg, &order, &outcome), ST_UNKNOWN);
     proxy_set(proxy, PROXY_PASS, NULL, NULL, 0);
     pg_close(pg);
     pg = fixture_connect(&options);
@@ -178,7 +183,7 @@ static inline void *decider_main(void *arg)
 {
     struct decider *self = arg;
     pthread_barrier_wait(&barrier);
-    self->status = inventory_pessimistic.decide(self->pg, &self->order, &self->outcome);
+    self->status = INVENTORY.decide(self->pg, &self->order, &self->outcome);
     return NULL;
 }
 
