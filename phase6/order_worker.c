@@ -39,8 +39,10 @@ enum {
 static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT, STAGE_STATEMENTS,
                                                 STAGE_COMMIT};
 
-/* Orders of one sale on their way, each worker's own copy: the first `done` are decided. */
+/* Orders of one sale on their way, each worker's own copy: the first `done` are decided, and are
+ * then what the database has under their ids, which may be of another sale. */
 struct batch {
+    int64_t sale_id;
     int count, done, tries;
     enum order_outcome outcomes[ORDER_BATCH_MAX];
     struct order orders[ORDER_BATCH_MAX];
@@ -144,10 +146,15 @@ static enum status take(void *data, void *context)
 {
     const struct order_worker *self = context;
     struct batch *batch = data;
-    batch->done = 0;
-    memset(batch->outcomes, 0, sizeof batch->outcomes); /* ORDER_PENDING */
-    return self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, batch->orders,
-                                       self->work.batch_max, &batch->count, &batch->tries);
+    enum status status =
+        self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, batch->orders,
+                                    self->work.batch_max, &batch->count, &batch->tries);
+    if (status == ST_OK) {
+        batch->sale_id = batch->orders[0].sale_id;
+        batch->done = 0;
+        memset(batch->outcomes, 0, sizeof batch->outcomes); /* ORDER_PENDING */
+    }
+    return status;
 }
 
 /* ST_OK in any case: what is not done goes back. */
@@ -164,6 +171,9 @@ static enum status work(struct worker *worker, void *data, void *context)
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
+    for (int i = batch->done; i < batch->count; i++) {
+        batch->orders[i].sale_id = batch->sale_id; /* it stands in that line */
+    }
     return ST_OK;
 }
 
@@ -203,8 +213,10 @@ static void finish(const void *data, void *context)
         finish_one(self, &batch->orders[i], batch->outcomes[i]);
     }
     int back = batch->count - batch->done;
-    self->work.queue_kind->finish(self->work.queue, batch->orders, batch->count, batch->done,
-                                  back > 0 ? clock_deadline_ns(backoff_ms(batch->tries + 1)) : 0);
+    /* The first time at once: it may have been no more than a connection that was lost. */
+    int64_t until_ns = batch->tries > 0 ? clock_deadline_ns(backoff_ms(batch->tries)) : 0;
+    self->work.queue_kind->finish(self->work.queue, batch->sale_id, batch->orders, batch->count,
+                                  batch->done, until_ns);
     metrics_add(self->batches, 1);
     metrics_add(self->retries, back);
 }

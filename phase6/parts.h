@@ -41,7 +41,8 @@ struct parts {
 };
 
 /* Makes the parts and starts the workers. Anything but ST_OK: the process should end: the sales
- * could not be read, or (ST_SCHEMA, and logged) a sale's stock is where INVENTORY does not look. Aborts when there is no memory or no thread to be had. */
+ * could not be read, or (ST_SCHEMA, and logged) a sale's stock is where INVENTORY does not look.
+ * Aborts when there is no memory or no thread to be had. */
 MUST_USE enum status parts_start(struct parts *parts, const struct pg_options *database);
 
 /* Closes the queue, and waits until the workers have worked it off or deadline_ns. Returns how many

@@ -12,4 +12,6 @@ INSERT INTO sales (id, name, price_cents, stock_total, stock_left, per_user_limi
 SELECT n, name, price_cents, :units, :units, :limit, starts_at, ends_at
 FROM sales, generate_series(1, :sales) n WHERE id = 1
 ON CONFLICT (id) DO UPDATE SET stock_total = :units, stock_left = :units, per_user_limit = :limit;
-VACUUM (ANALYZE) sales, orders;
+-- Not of orders: of a table that was vacuumed while it was empty the planner believes that it is small,
+-- and the servers' prepared statements would read it whole, however it grows, until autovacuum comes.
+VACUUM (ANALYZE) sales;

@@ -1,0 +1,1 @@
+../phase4/sales_cache.c
