@@ -6,7 +6,7 @@
  *
  * Bounds. lock_timeout and statement_timeout are set once, when the connection is made, and end a
  * wait inside the server. A server that is frozen or cut off ends no wait, so each call also stops
- * listening client_grace_ms after the longest of these could have fired; the connection is then
+ * listening client_grace_ms after the last of these could have fired; the connection is then
  * broken (pg_is_usable is false) and the pool throws it away.
  *
  * A connection belongs to one thread at a time. */
@@ -24,6 +24,7 @@
 enum {
     PG_PARAMS_MAX = 16,     /* parameters of one statement */
     PG_STATEMENTS_MAX = 32, /* different statements prepared on one connection */
+    PG_CALLS_MAX = 8,       /* statements of one round trip */
     PG_ERROR_SIZE = 512,
 };
 
@@ -45,6 +46,13 @@ struct pg_statement {
     const char *sql;  /* one statement, parameters $1..$n as text */
     int params;       /* 0..PG_PARAMS_MAX */
     enum stage stage; /* STAGE_LOCK_WAIT if it waits for a row's lock, else STAGE_STATEMENTS */
+};
+
+/* One of several statements that are sent together. */
+struct pg_call {
+    const struct pg_statement *statement;
+    const char *const *values; /* as for pg_run; borrowed until the call returns */
+    PGresult *result;          /* set by the call: the caller's to PQclear, NULL unless ST_OK */
 };
 
 /* Connects. Blocks until done or min(connect_timeout_ms, deadline_ns). On anything but ST_OK *out
@@ -82,6 +90,33 @@ MUST_USE enum status pg_run(struct pg *pg, const struct pg_statement *statement,
 /* As pg_run, and *count is the number of rows that it returned or changed. */
 MUST_USE enum status pg_run_count(struct pg *pg, const struct pg_statement *statement,
                                   const char *const *values, int64_t *count);
+
+/* BEGIN and the calls, or the calls and COMMIT, in one round trip instead of one for each (from
+ * phase 6 on). count is 1..PG_CALLS_MAX; no call may be a COPY or end the transaction. Statements
+ * that this connection has not prepared are prepared first, each in a round trip of its own; with
+ * pg_begin_with, before BEGIN.
+ *
+ * The server runs the calls in order, and under READ COMMITTED each has a snapshot of its own: a
+ * read behind the statement that waits for a lock sees what was committed while it waited, as it
+ * would in a round trip of its own. No call can use what an earlier one of the same round trip
+ * returned.
+ *
+ * ST_OK: every call has its result. Otherwise none has: the status is the first error's, as pg_run
+ * maps it, and nothing behind that error was run, COMMIT included. After either, pg_rollback ends
+ * what may be left of the transaction.
+ *
+ * pg_commit_with is judged as pg_commit. ST_UNKNOWN: all was sent, and neither COMMIT's answer nor
+ * an error of a call before it came (or the wait for a standby was cancelled). Anything but ST_OK
+ * and ST_UNKNOWN: it did not happen.
+ *
+ * Blocks. statement_timeout bounds each statement, and none of their answers need come before the
+ * last's, so the client listens for as many statement timeouts as there are calls (and one for
+ * COMMIT), and the grace once: a frozen server is noticed that much later than by pg_run.
+ *
+ * Time is booked in one piece, preparing included: pg_begin_with's to STAGE_LOCK_WAIT if any of the
+ * calls is, else to STAGE_STATEMENTS; pg_commit_with's to STAGE_COMMIT. */
+MUST_USE enum status pg_begin_with(struct pg *pg, struct pg_call *calls, int count);
+MUST_USE enum status pg_commit_with(struct pg *pg, struct pg_call *calls, int count);
 
 /* Whether the connection is healthy and outside any transaction, so that another may have it. Reads
  * what the server said unasked, without waiting: a shutdown or an end of file breaks it. */

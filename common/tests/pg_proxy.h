@@ -44,6 +44,7 @@ struct proxy {
     int listener, wake[2];
     pthread_t thread;
     atomic_int accepted;
+    atomic_int requests; /* reads from clients: a small message, or several sent at once, is one */
     pthread_mutex_t lock;
 
     /* Guarded by lock: */
@@ -113,6 +114,7 @@ static inline void proxy_from_client(struct proxy *proxy, struct proxy_pair *pai
         proxy_close_pair(pair);
         return;
     }
+    proxy->requests++;
     pair->triggered = proxy_has_word(chunk, (size_t)length, proxy->word);
     if (pair->triggered && proxy->fault == PROXY_LOSE_REQUEST) {
         proxy_close_pair(pair);
