@@ -104,7 +104,7 @@ enum status pg_judge_error(struct pg *pg, const PGresult *result)
                  quotes_value ? "a value does not fit its type or range"
                               : (message != NULL ? message : ""));
     pg->broken |= only_reconnecting_mends(sqlstate);
-    enum status status = pg_status_of(sqlstate);
+    enum status status = pg_status_of_error(result);
     if (status != ST_TIMEOUT && strncmp(sqlstate, "40", 2) != 0) {
         pg_log_error(pg); /* the others are what contention looks like */
     }

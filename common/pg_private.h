@@ -46,6 +46,10 @@ int64_t pg_answer_deadline_ns(const struct pg *pg, int statements);
  * deadline_ns passed. */
 bool pg_await_result(struct pg *pg, int64_t deadline_ns);
 
+/* As pg_status_of, of an error that has a SQLSTATE; it also tells a plan that has become stale from
+ * a feature that is not supported (both 0A000). */
+enum status pg_status_of_error(const PGresult *error);
+
 /* A result that is not a success: the server's error, or libpq's own, which has no SQLSTATE. */
 enum status pg_judge_error(struct pg *pg, const PGresult *result);
 
