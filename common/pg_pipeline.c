@@ -122,7 +122,7 @@ static enum status prepare_calls(struct pg *pg, const struct pg_call *calls, int
     return status;
 }
 
-static void check_calls(struct pg_call *calls, int count)
+static void reset_calls(struct pg_call *calls, int count)
 {
     assert(count >= 1 && count <= PG_CALLS_MAX);
     for (int i = 0; i < count; i++) {
@@ -157,7 +157,7 @@ enum status pg_begin_with(struct pg *pg, struct pg_call *calls, int count)
 {
     int64_t since_ns = clock_now_ns();
     PGresult *good[COMMANDS_MAX] = {NULL};
-    check_calls(calls, count);
+    reset_calls(calls, count);
     if (pg_is_broken(pg)) {
         return pg_refuse(pg);
     }
@@ -176,7 +176,7 @@ enum status pg_commit_with(struct pg *pg, struct pg_call *calls, int count)
 {
     int64_t since_ns = clock_now_ns();
     PGresult *good[COMMANDS_MAX] = {NULL};
-    check_calls(calls, count);
+    reset_calls(calls, count);
     if (pg_is_broken(pg)) {
         return pg_refuse(pg);
     }
