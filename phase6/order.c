@@ -1,0 +1,1 @@
+../phase4/order.c
