@@ -1,4 +1,5 @@
-/* lanes_private: what lanes.c and lanes_memory.c share; only they include it. First used by phase 6.
+/* lanes_private: what lanes.c and lanes_memory.c share; only they include it. First used by
+ * phase 6.
  *
  * What a lane and a slot can be is told in lanes.c. Guarded by the lanes' lock, all of it. */
 #ifndef FLASHDEAL_LANES_PRIVATE_H
