@@ -183,12 +183,15 @@ TICKETS := $(addprefix $(B)/phase4/,tickets.o tickets_publish.o)
 $(addprefix $(LEAF_TEST),order_queue order_queue_threads): $(B)/phase4/order_queue_memory.o
 $(LEAF_TEST)order_queue_sales: $(B)/phase6/order_queue_memory.o
 $(addprefix $(LEAF_TEST),tickets tickets_arrival tickets_threads): $(TICKETS)
-$(addprefix $(LEAF_TEST),inventory inventory_once): \
+$(LEAF_TEST)inventory: \
 	$(addprefix $(B)/phase4/,inventory_pessimistic.o order.o order_rows.o)
 $(LEAF_TEST)inventory_keys: \
 	$(addprefix $(B)/phase5/,inventory_pessimistic.o order.o order_rows.o idempotency.o)
-$(LEAF_TEST)inventory_batched: $(addprefix $(B)/phase6/,inventory_batched.o \
-	inventory_pessimistic.o order.o order_rows.o idempotency.o)
+PHASE6_ROWS := $(addprefix $(B)/phase6/,order.o order_rows.o idempotency.o)
+$(LEAF_TEST)inventory_optimistic: $(B)/phase6/inventory_optimistic.o $(PHASE6_ROWS)
+$(LEAF_TEST)inventory_sharded: $(B)/phase6/inventory_sharded.o $(PHASE6_ROWS)
+$(LEAF_TEST)inventory_batched: $(PHASE6_ROWS) \
+	$(addprefix $(B)/phase6/,inventory_batched.o inventory_pessimistic.o)
 $(LEAF_TEST)sales: $(addprefix $(B)/phase4/,sales.o sales_cache.o)
 $(LEAF_TEST)idempotency: $(B)/phase5/idempotency.o
 $(LEAF_TEST)purge: $(B)/phase5/purge.o

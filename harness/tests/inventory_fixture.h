@@ -1,21 +1,31 @@
 /* inventory_fixture: a phase's decisions on the phase's own schema; for the tests of the inventory
  * leaves. Three sales, of which two are judged by times long before and long after now.
  *
- * Before it, include "phaseN/inventory.h", define SCHEMA, INVENTORY (inventory_pessimistic unless
- * defined), and define name_order, which gives an
- * order its id. Run in the checkout's root: it reads the schema. */
+ * Before it, include "phaseN/inventory.h", define SCHEMA and define name_order, which gives an
+ * order its id. What may be defined as well: INVENTORY, the leaf; the words by which the proxy
+ * knows what makes an order durable, where that is no COMMIT; LIMIT_FIRST. Run in the checkout's
+ * root: it reads the schema. */
 #ifndef HARNESS_TESTS_INVENTORY_FIXTURE_H
 #define HARNESS_TESTS_INVENTORY_FIXTURE_H
-
-#ifndef INVENTORY
-#define INVENTORY inventory_pessimistic
-#endif
 
 #include <inttypes.h>
 
 #include "common/tests/harness.h"
 #include "common/tests/pg_fixture.h"
 #include "common/tests/pg_proxy.h"
+
+#ifndef INVENTORY
+#define INVENTORY inventory_pessimistic
+#endif
+#ifndef CONFIRM_WORD
+#define CONFIRM_WORD "COMMIT"
+#endif
+#ifndef REFUSE_WORD
+#define REFUSE_WORD "COMMIT"
+#endif
+#ifndef LIMIT_FIRST
+#define LIMIT_FIRST 0 /* 1: too much for the sale and for the user is "limit_exceeded" */
+#endif
 
 enum {
     OPEN = 1, /* from 2020 on, for long */
@@ -131,8 +141,14 @@ static inline long rows(void)
 static inline long stock_left(int sale_id)
 {
     char sql[SQL_SIZE];
-    snprintf(sql, sizeof sql, "SELECT stock_left FROM sales WHERE id = %d", sale_id);
+    snprintf(sql, sizeof sql, "SELECT stock_left FROM audit_sales WHERE sale_id = %d", sale_id);
     return fixture_number(sql);
+}
+
+/* What becomes of an order that is too much for the sale and for the user. */
+static inline enum order_outcome too_much(void)
+{
+    return LIMIT_FIRST ? ORDER_LIMIT_EXCEEDED : ORDER_SOLD_OUT;
 }
 
 /* stock_total = stock_left + confirmed units, of every sale. */
@@ -153,12 +169,13 @@ static inline PGconn *hold_sale(void)
     return holder;
 }
 
-/* The answer to the COMMIT is lost, or the COMMIT itself: the order comes again. */
+/* The answer to what makes it durable is lost, or that itself: the order comes again. */
 static inline void assert_commit_resolves(enum proxy_fault fault, struct order order,
                                           enum order_outcome wanted)
 {
     enum order_outcome outcome;
-    proxy_set(proxy, fault, "COMMIT", NULL, 0);
+    const char *word = wanted == ORDER_CONFIRMED ? CONFIRM_WORD : REFUSE_WORD;
+    proxy_set(proxy, fault, word, NULL, 0);
     ck_assert_status(INVENTORY.decide(pg, &order, &outcome), ST_UNKNOWN);
     proxy_set(proxy, PROXY_PASS, NULL, NULL, 0);
     pg_close(pg);
