@@ -1,5 +1,6 @@
 /* Tests of common/lanes as one thread sees it: order, turns, shares, what is given back, the close.
- * test_lanes_stats.c has places and what is counted, test_lanes_threads.c what is between threads.
+ * test_lanes_stats.c has places and what is counted; test_lanes_threads.c and test_lanes_stress.c
+ * what is between threads.
  */
 #include "common/tests/lanes_fixture.h"
 
