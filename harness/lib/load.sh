@@ -29,6 +29,8 @@
 #                                         its output, AUDIT_STATUS its exit status, AUDIT_SAID "PASS"
 #   load_flushes CLIENTS SECONDS          LOAD_FLUSHES: WAL flushes per confirmed order; LOAD_FLUSH_SHARE:
 #                                         the share of the time in which one was under way
+#   load_wal                              prints "WAL flushes so far|ms they took|bytes of WAL" of the
+#                                         server: of sessions that have ended, all
 #   load_capacity SECONDS [SALES]         CAPACITY: best confirmed/s over 4, 8 and 16 clients, of sale 1
 #                                         or of sales 1 to SALES
 #   load_1x                               RATE_1X: orders/s of 1x, for all targets: RATE, or 0.8 of the
@@ -36,6 +38,9 @@
 #   load_idle SECONDS                     waits until the target has nothing to do; LOAD_IDLE_S: how long
 #                                         that took, "none": longer
 #   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
+#   load_pgbench_begin CLIENTS SECONDS FILE LOG [OPTION...]
+#                                         the same in the background (LOAD_PID), into a log of its own;
+#                                         load_pgbench_end LOG waits for it
 #   load_at_once N SECONDS PATH FILE      N GETs at the same moment, in the background (LOAD_PID)
 #   load_watch_locks FILE                 samples sessions, in the background (WATCH_PID)
 #   load_decided SECONDS [SALE]           confirmed/s in the database, in the last window's last SECONDS;
@@ -266,17 +271,22 @@ load_audit() {
     AUDIT_SAID=$(awk '$1 == "audit:" { print $2 }' "$AUDIT")
 }
 
-# "flushes so far|ms they took", of all sessions. A session reports its own about once a second, but for
-# certain when it ends: so the target's are ended first. PostgreSQL 18 moved them to pg_stat_io. Without
-# track_wal_io_timing (a server of DATABASE_URL may lack it) they take 0 ms.
-_load_flushes() {
-    local source='wal_sync, wal_sync_time FROM pg_stat_wal'
+# Of all sessions. One reports its own about once a second, but for certain when it ends. PostgreSQL 18
+# moved the flushes to pg_stat_io. Without track_wal_io_timing (a server of DATABASE_URL may lack it)
+# they take 0 ms.
+load_wal() {
+    local source='wal_sync, wal_sync_time, wal_bytes FROM pg_stat_wal'
     if (($(target_sql 'SHOW server_version_num') >= 180000)); then
-        source="sum(fsyncs), sum(fsync_time) FROM pg_stat_io WHERE object = 'wal'"
+        source="sum(fsyncs), sum(fsync_time), (SELECT wal_bytes FROM pg_stat_wal) FROM pg_stat_io WHERE object = 'wal'"
     fi
+    target_sql "SELECT $source"
+}
+
+# The target's sessions are ended first.
+_load_flushes() {
     target_sql "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'" >/dev/null
-    target_sql "SELECT $source"
+    load_wal
 }
 
 # Flushes follow one another, so what they took together is a share of the load's time.
@@ -293,16 +303,27 @@ load_flushes() {
         NR == 3 { print ($2 > 0 ? n / $2 : "none"), ms * 1000 / us }' <<<"$before"$'\n'"$after"$'\n'"$(_load_reading)")
 }
 
-load_pgbench() {
-    local pgbench log
+load_pgbench_begin() {
+    local pgbench
     target_database
-    log=$RUN/$(target_slug).pgbench.log
     pgbench=$(command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+    "$pgbench" -n -M prepared -c "$1" -j 2 -T "$2" -f "$3" "${@:5}" "$TARGET_DB" >"$4" 2>&1 &
+    LOAD_PID=$!
+    postgres_keep "$LOAD_PID"
+}
+
+# shellcheck disable=SC2034 # LOAD_TPS: for the scripts
+load_pgbench_end() {
+    wait "$LOAD_PID" || die "pgbench failed ($1): $(grep -m 1 'error: ' "$1" || tail -n 1 "$1")"
+    LOAD_TPS=$(awk '/^tps = / { print $3 }' "$1")
+}
+
+load_pgbench() {
+    local log
+    log=$RUN/$(target_slug).pgbench.log
     progress "pgbench: $1 clients for $2 s"
-    "$pgbench" -n -M prepared -c "$1" -j 2 -T "$(calc "int($2 + 0.5)")" -f "$3" "$TARGET_DB" >"$log" 2>&1 ||
-        die "pgbench failed ($log): $(tail -n 1 "$log")"
-    # shellcheck disable=SC2034 # for the scripts
-    LOAD_TPS=$(awk '/^tps = / { print $3 }' "$log")
+    load_pgbench_begin "$1" "$(calc "int($2 + 0.5)")" "$3" "$log"
+    load_pgbench_end "$log"
 }
 
 # One process, so that they start together. FILE: a line "status seconds" for each that ended; the
@@ -316,11 +337,12 @@ load_at_once() {
     postgres_keep "$LOAD_PID"
 }
 
-# Ten times a second, in one session: "sessions that wait for a lock|all sessions of the target".
+# Ten times a second, in one session: "sessions that wait for a lock|all sessions of the target|those
+# with work to do".
 load_watch_locks() {
     target_database
     psql -X -A -t -q -d "$TARGET_DB" >"$1" 2>/dev/null <<'SQL' &
-SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity
+SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*), count(*) FILTER (WHERE state <> 'idle') FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' \watch 0.1
 SQL
     WATCH_PID=$!

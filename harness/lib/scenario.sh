@@ -47,6 +47,7 @@ TARGETS=()
 SCENARIO='' RUN='' STARTED_AT=''
 # shellcheck disable=SC2034 # for the scripts
 MEASURABLE=''
+SCENARIO_TABLE=1 # empty: the script has tables of its own instead of the one of all targets
 WIDTH=78
 
 scenario_help() {
@@ -288,7 +289,7 @@ scenario_finish() {
     local colours=("$GREEN" "$RED" "$YELLOW")
     progress_end
     say ""
-    if ((${#TARGETS[@]} > 1)); then
+    if ((${#TARGETS[@]} > 1)) && [[ -n $SCENARIO_TABLE ]]; then
         _scenario_table
         say ""
     fi

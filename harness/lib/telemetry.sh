@@ -10,6 +10,8 @@
 #                                             one sample behind the other
 #   telemetry_end                             waits for either
 #   telemetry_values NAME FILE                the values of a series without labels in such samples
+#   telemetry_total PATTERN                   what the counters whose names match count by now, over all
+#                                             labels; empty: there is no admin listener
 #   telemetry_diagnose DIRECTORY              diagnose.sh's table; NAMED is what it named. It is told
 #                                             nothing else: its environment is empty
 #
@@ -68,6 +70,11 @@ telemetry_gauges() {
 }
 
 telemetry_values() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
+
+telemetry_total() {
+    [[ -n $TARGET_ADMIN_URL ]] || return 0
+    _telemetry_get /metrics | awk -v name="^($1)([{]|\$)" '$1 ~ name { n += $NF } END { print n + 0 }'
+}
 
 telemetry_end() { [[ -z $TELEMETRY_PID ]] || wait "$TELEMETRY_PID"; }
 
