@@ -22,6 +22,7 @@
 
 HOT_ROW_COSTS_AT=64   # clients
 HOT_ROW_UNITS_S=20000 # unit rows for each second of load; who sells them all ends the script
+HOT_ROW_SCHEMA=6      # the phase in whose database the scripts run
 HOT_ROW_TRIES=10      # of a transaction that PostgreSQL aborts, by pgbench
 HOT_ROW_BEGIN_S=10    # at most, until pgbench has sold the first
 HOT_ROW_GONE_S=10     # at most, until the sessions of a window have ended
@@ -75,11 +76,13 @@ hot_row_seconds() {
     calc "int(${#HOT_WAYS[@]} * ${#COUNTS[@]} * ($WINDOW + $HOT_ROW_SECONDS) * $1 / $each + 0.5)"
 }
 
-# The statements run in a database of the first target's phase.
+# The statements run in a database as phase 6 makes it, whatever the targets are; before there is one,
+# as phase 5 does.
 hot_row_prepare() {
     local target=$2
+    [[ -d $ROOT/phase$HOT_ROW_SCHEMA ]] || HOT_ROW_SCHEMA=5
     HOT_NAME=$1 HOT_SCRIPT=''
-    if [[ $2 == *.sql ]]; then HOT_SCRIPT=$2 target=${HOT_TARGETS[0]}; fi
+    if [[ $2 == *.sql ]]; then HOT_SCRIPT=$2 target=$HOT_ROW_SCHEMA; fi
     progress "preparing: $HOT_NAME"
     target_parse "$target"
     [[ -n $HOT_SCRIPT ]] || target_build
@@ -136,8 +139,8 @@ _hot_row_pgbench() {
     while kill -0 "$LOAD_PID" 2>/dev/null && ((SECONDS - began < HOT_ROW_BEGIN_S)) && [[ $(_load_any) != t ]]; do sleep 0.05; done
     sample=$(_load_sample)
     readings=$(_hot_row_readings)
-    LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     kill -0 "$LOAD_PID" 2>/dev/null || DOUBT="pgbench ended within the window"
+    LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     load_pgbench_end "$log"
     LOAD_CONFIRMED_S=$(awk -F '|' 'NR == 1 { t = $1; n = $2 } NR == 2 { printf "%.1f", ($1 > t ? ($2 - n) / ($1 - t) : 0) }' <<<"$readings")
     RETRIES=$(awk -F ': ' '/^total number of retries: / { print $2 + 0 }' "$log")

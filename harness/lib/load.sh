@@ -314,7 +314,7 @@ load_pgbench_begin() {
 
 # shellcheck disable=SC2034 # LOAD_TPS: for the scripts
 load_pgbench_end() {
-    wait "$LOAD_PID" || die "pgbench failed ($1): $(tail -n 1 "$1")"
+    wait "$LOAD_PID" || die "pgbench failed ($1): $(grep -m 1 'error: ' "$1" || tail -n 1 "$1")"
     LOAD_TPS=$(awk '/^tps = / { print $3 }' "$1")
 }
 
