@@ -67,3 +67,18 @@ enum status inventory_check(const struct inventory *inventory, struct dbpool *po
     dbpool_release(pool, pg);
     return status;
 }
+
+static double read_conflicts(void *context)
+{
+    const struct inventory *const *inventory = context;
+    return (*inventory)->read_conflicts != NULL ? (double)(*inventory)->read_conflicts() : 0;
+}
+
+void inventory_publish(const struct inventory *inventory, struct metrics *metrics)
+{
+    static const struct inventory *published; /* outlives all who ask */
+    published = inventory;
+    metrics_sampled_counter(metrics, "flashdeal_inventory_conflicts_total",
+                            "Attempts that met another's and had to be repeated.", "",
+                            read_conflicts, &published);
+}

@@ -3,6 +3,7 @@
 #define INVENTORY_CHOICE_H
 
 #include "common/dbpool.h"
+#include "common/metrics.h"
 #include "inventory.h"
 
 /* The one of that name, set up with the options (copied); call it once, at start. The name is one
@@ -15,5 +16,8 @@ const struct inventory *inventory_choose(const char *name, const struct inventor
  */
 MUST_USE enum status inventory_check(const struct inventory *inventory, struct dbpool *pool,
                                      int64_t deadline_ns);
+
+/* Publishes flashdeal_inventory_conflicts_total. Call it once. */
+void inventory_publish(const struct inventory *inventory, struct metrics *metrics);
 
 #endif

@@ -74,6 +74,6 @@ struct order_queue_kind {
 };
 
 /* In this process's memory: what was accepted is lost when it is killed. */
-extern const struct order_queue_kind order_queue_memory;
+extern const struct order_queue_kind order_queue_lanes;
 
 #endif

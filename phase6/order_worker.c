@@ -257,13 +257,6 @@ static double read_refused(void *context)
     return (double)stats_of(context).refused;
 }
 
-static double read_conflicts(void *context)
-{
-    const struct order_worker *self = context;
-    const struct inventory *inventory = self->work.inventory;
-    return inventory->read_conflicts != NULL ? (double)inventory->read_conflicts() : 0;
-}
-
 static struct metrics_histogram *final_histogram(const struct order_worker *self,
                                                  enum order_outcome outcome)
 {
@@ -300,9 +293,6 @@ static void publish(struct order_worker *self)
                   "How long the first in line has waited.", "", read_age, self);
     metrics_sampled_counter(metrics, "flashdeal_order_queue_refused_total",
                             "Orders that found the line full.", "", read_refused, self);
-    metrics_sampled_counter(metrics, "flashdeal_inventory_conflicts_total",
-                            "Attempts that met another's and had to be repeated.", "",
-                            read_conflicts, self);
 }
 
 struct workers *order_worker_start(const struct order_work *parts, int count, int64_t stuck_ms)

@@ -25,7 +25,7 @@ struct order_work {
 /* Starts count workers; stuck_ms: one that has been at one attempt for longer is replaced.
  * Publishes flashdeal_order_final_seconds{status} (from accept to the final state), the stages of
  * deciding flashdeal_order_stage_seconds{stage}, flashdeal_order_retries_total,
- * flashdeal_order_batches_total, flashdeal_inventory_conflicts_total,
+ * flashdeal_order_batches_total,
  * flashdeal_order_queue_length, _max, _unacked, _age_seconds (gauges), _refused_total, and the
  * workers' own series. Call it once. */
 struct workers *order_worker_start(const struct order_work *work, int count, int64_t stuck_ms);

@@ -38,11 +38,11 @@ static void start_orders(struct parts *parts)
     const struct order_queue_options options = {.max = config_int("QUEUE_MAX"),
                                                 .sale_max = config_int("SALE_QUEUE_MAX"),
                                                 .sale_workers = config_int("SALE_WORKERS")};
-    parts->queue = order_queue_memory.open(&options);
+    parts->queue = order_queue_lanes.open(&options);
     parts->tickets = tickets_new(config_int("TICKETS_MAX"));
     tickets_set_waiters(parts->tickets, config_int("LONGPOLL_MAX"));
     const struct order_work work = {
-        .queue_kind = &order_queue_memory,
+        .queue_kind = &order_queue_lanes,
         .queue = parts->queue,
         .tickets = parts->tickets,
         .inventory = parts->inventory,
@@ -51,6 +51,7 @@ static void start_orders(struct parts *parts)
         .batch_max = parts->inventory->decide_batch != NULL ? config_int("BATCH_MAX") : 1};
     parts->workers =
         order_worker_start(&work, config_int("DB_WORKERS"), config_int("WORKER_STUCK_MS"));
+    inventory_publish(parts->inventory, parts->metrics);
     tickets_publish(parts->tickets, parts->metrics);
     sales_publish(parts->sales, parts->metrics);
 }
@@ -89,9 +90,9 @@ enum status parts_start(struct parts *parts, const struct pg_options *database)
 int parts_drain(struct parts *parts, int64_t deadline_ns)
 {
     struct order_queue_stats stats;
-    order_queue_memory.close(parts->queue, deadline_ns);
+    order_queue_lanes.close(parts->queue, deadline_ns);
     (void)workers_stop(parts->workers, deadline_ns);
-    order_queue_memory.read_stats(parts->queue, &stats);
+    order_queue_lanes.read_stats(parts->queue, &stats);
     return (int)(stats.length + stats.unacked);
 }
 
@@ -100,7 +101,7 @@ void parts_free(struct parts *parts)
     telemetry_free(parts->telemetry);
     metrics_free(parts->metrics);
     workers_free(parts->workers);
-    order_queue_memory.free(parts->queue);
+    order_queue_lanes.free(parts->queue);
     tickets_free(parts->tickets);
     purge_stop(parts->purge);
     sales_stop(parts->sales);

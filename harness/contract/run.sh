@@ -126,7 +126,10 @@ conform() {
 # suite GROUP NAME SUITE_OPTION.. -- VAR=value..: the group's tests against a server with these
 # settings; NAME says which one it was.
 suite() {
-    local group=$1 name=$2 status=0 before options=()
+    local group=$1 name=$2 status=0 before options=() one_by_one=()
+    # From phase 6 on a sale has its share of the workers, one takes many orders at once, and those
+    # that are taken keep their places: here the suite meets as many waiters and places as before.
+    if ((phase >= 6)); then one_by_one=(SALE_WORKERS="$WORKERS" BATCH_MAX=1 QUEUE_MAX="$((QUEUE + WORKERS))"); fi
     shift 2
     while [[ $1 != -- ]]; do
         options+=("$1")
@@ -134,7 +137,7 @@ suite() {
     done
     shift
     server_serve DATABASE_URL="$URI" DB_POOL="$POOL" DB_WORKERS="$WORKERS" QUEUE_MAX="$QUEUE" \
-        SALES_REFRESH_MS="$REFRESH_MS" LONGPOLL_MAX="$LONGPOLL" "$@"
+        SALES_REFRESH_MS="$REFRESH_MS" LONGPOLL_MAX="$LONGPOLL" "${one_by_one[@]}" "$@"
     before=$(sockets)
     if ((phase >= 2)); then options+=(--admin-url "$ADMIN_URL" --log "$SERVER_LOG"); fi
     "$ROOT/build/$mode/contract" --url "$SERVER_URL" --phase "$phase" --group "$group" \

@@ -17,7 +17,7 @@ enum {
 #define ck_assert_status(status_, expected_)                                                       \
     ck_assert_str_eq(status_name(status_), status_name(expected_))
 
-static const struct order_queue_kind *const kind = &order_queue_memory;
+static const struct order_queue_kind *const kind = &order_queue_lanes;
 static struct order_queue *queue;
 
 static void set_up(void)

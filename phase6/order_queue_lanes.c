@@ -1,4 +1,4 @@
-/* order_queue_memory: a lane for each sale in this process's memory (common/lanes.h).
+/* order_queue_lanes: a lane for each sale in this process's memory (common/lanes.h).
  *
  * What a sale's orders wait for is its own line only, but the workers are everybody's: with so many
  * sales in line an order of one is done every so many intervals of the whole. That holds while the
@@ -100,7 +100,7 @@ static void close_queue(struct order_queue *queue, int64_t deadline_ns)
     lanes_close(queue->lanes, deadline_ns);
 }
 
-const struct order_queue_kind order_queue_memory = {
+const struct order_queue_kind order_queue_lanes = {
     .name = "memory",
     .open = open_queue,
     .put = put,
