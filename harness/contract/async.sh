@@ -96,6 +96,45 @@ stop_is_bounded() {
         echo "$(orders_of $((USER_ID - count + 1)) "$USER_ID") rows")"
 }
 
+# slow_way SECONDS DIRECTORY: the database's socket, with a way to it on which whoever connects is heard
+# so much later; SLOW_PID.
+slow_way() {
+    mkdir -p "$2"
+    python3 -c 'import socket, sys, threading, time
+def pass_on(source, sink):
+    while data := source.recv(65536):
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_RDWR)
+def serve(client):
+    time.sleep(float(sys.argv[1]))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(sys.argv[2])
+    threading.Thread(target=pass_on, args=(server, client), daemon=True).start()
+    pass_on(client, server)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[3])
+listener.listen(64)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()' \
+        "$1" "$PG_DIR"/.s.PGSQL.*[0-9] "$2/$(basename "$PG_DIR"/.s.PGSQL.*[0-9])" 2>/dev/null &
+    SLOW_PID=$!
+    postgres_keep "$SLOW_PID"
+}
+
+# The workers wait for a connection for as long as making one may take: 2 s.
+connects_take_long() {
+    [[ -n $PG_POSTMASTER ]] || return 0
+    slow_way 1.5 "$PG_DIR/slow"
+    server_serve DATABASE_URL="${URI/host=$PG_DIR/host=$PG_DIR/slow}" "${SMALL[@]}"
+    place 1
+    verdict "orders are decided where making a connection takes 1.5 s" \
+        "$(await_confirmed "$USER_ID")"
+    kill -TERM "$SERVER_PID"
+    judge_end "the server whose connections took long ends with 0"
+    kill "$SLOW_PID"
+    rm -r "$PG_DIR/slow"
+}
+
 stop_lets_waiters_go() {
     local began
     server_serve DATABASE_URL="$URI" "${SMALL[@]}" "${PATIENT[@]}"
@@ -253,6 +292,7 @@ async_tests() {
     stop_works_off_the_line
     stop_is_bounded
     stop_lets_waiters_go
+    connects_take_long
     database_freezes
     database_goes
     sale_ends_meanwhile
