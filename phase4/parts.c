@@ -66,8 +66,9 @@ static void start_orders(struct parts *parts, const struct pg_options *database)
 enum status parts_start(struct parts *parts, const struct pg_options *database)
 {
     make(parts, database);
-    enum status status = sales_start(parts->reads_pool, config_int("SALES_REFRESH_MS"),
-                                     config_int("DB_ACQUIRE_MS"), &parts->sales);
+    enum status status =
+        sales_start(parts->reads_pool, config_int("DB_WAIT_MS"), config_int("SALES_REFRESH_MS"),
+                    config_int("DB_ACQUIRE_MS"), &parts->sales);
     if (status == ST_OK) {
         start_orders(parts, database);
     }
