@@ -6,6 +6,7 @@
 # cannot. A database that is away delays orders and fails none.
 
 BRIEF=(DB_LOCK_MS=300 DB_STATEMENT_MS=600) # tries that end soon, so that there are many
+DRAINED_S=4  # a stop with DRAIN_MS=700, which leaves who has an order 1 s more; by default it takes 5 s
 FROZEN_S=3  # longer than a statement, its grace, and an attempt to connect
 ACCEPTS=10  # orders while the database is away
 ACCEPT_S=1  # none of them takes longer than that
@@ -82,7 +83,7 @@ stop_is_bounded() {
     hold_row
     place "$count"
     kill -TERM "$SERVER_PID"
-    server_wait "$STOP_S"
+    server_wait "$DRAINED_S"
     verdict "SIGTERM with a row held for ever ends with 1" "$( ((SERVER_STATUS == 1)) ||
         echo "exit status $SERVER_STATUS after $((SECONDS - began)) s")"
     lost=$(jq -R 'fromjson? | select(.event == "orders_lost") | .orders' "$SERVER_LOG")
@@ -94,6 +95,38 @@ stop_is_bounded() {
     settles "lost orders leave no session idle in a transaction" 0 idle_in_transaction
     verdict "lost orders leave no row" "$( (($(orders_of $((USER_ID - count + 1)) "$USER_ID") == 0)) ||
         echo "$(orders_of $((USER_ID - count + 1)) "$USER_ID") rows")"
+}
+
+# A sale that comes while the server runs can be read within SALES_REFRESH_MS, and not sooner than it is
+# read: with an hour it is not there.
+sales_are_refreshed() {
+    local refresh_ms tries
+    for refresh_ms in 60000 200; do
+        server_serve DATABASE_URL="$URI" "${SMALL[@]}" SALES_REFRESH_MS="$refresh_ms"
+        ask_sql "INSERT INTO sales SELECT $refresh_ms, name, price_cents, 5, 5, per_user_limit, starts_at,
+            ends_at FROM sales WHERE id = 1"
+        for ((tries = 0; tries < 20; tries++)); do
+            nap 0.1
+            ask "/sales/$refresh_ms" || :
+            [[ $REPLY_STATUS != 200 ]] || break
+        done
+        if ((refresh_ms > 1000)); then
+            verdict "a new sale is not there before sales are read again" "$(expect_status 404)"
+        else
+            verdict "a new sale is there after SALES_REFRESH_MS" "$(expect_status 200)"
+            _order_options $((++USER_ID))
+            ask_new_sale "$refresh_ms"
+            verdict "and can be ordered from" "$(expect_status 202)"
+        fi
+        kill -TERM "$SERVER_PID"
+        judge_end "the server that was given a new sale ends with 0"
+    done
+}
+
+# One unit of another sale, as ORDER_OPTIONS orders one of the first.
+ask_new_sale() {
+    _ask public POST "$SERVER_URL" /orders "${ORDER_OPTIONS[@]:0:${#ORDER_OPTIONS[@]}-1}" \
+        "{\"sale_id\":$1,\"user_id\":$USER_ID,\"quantity\":1}" || :
 }
 
 # slow_way SECONDS DIRECTORY: the database's socket, with a way to it on which whoever connects is heard
@@ -293,6 +326,7 @@ async_tests() {
     stop_is_bounded
     stop_lets_waiters_go
     connects_take_long
+    sales_are_refreshed
     database_freezes
     database_goes
     sale_ends_meanwhile
