@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log_writer.h"
@@ -270,6 +271,12 @@ void log_start(enum log_level level)
 {
     log_set_level(level);
     log_writer_gather();
+}
+
+void log_exit(int exit_status)
+{
+    log_writer_end();
+    _exit(exit_status);
 }
 
 void log_set_level(enum log_level level)

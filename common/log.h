@@ -76,6 +76,10 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
  * LOG_WARN on; from then on standard error stays the file it is. */
 void log_start(enum log_level level);
 
+/* Writes what is left and ends the process by _exit(2): for an end while threads are at work, which
+ * the handlers of exit(3) would take what they use from. */
+__attribute__((noreturn)) void log_exit(int exit_status);
+
 /* Lines below level are dropped. Default LOG_INFO. Safe from any thread. */
 void log_set_level(enum log_level level);
 

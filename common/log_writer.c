@@ -134,7 +134,7 @@ __attribute__((noreturn)) static void *write_from_time_to_time(void *unused)
     }
 }
 
-static void write_rest(void)
+void log_writer_end(void)
 {
     pthread_mutex_lock(&lock);
     write_gathered_locked();
@@ -157,7 +157,7 @@ static bool start_writing(void)
 void log_writer_gather(void)
 {
     struct stat log;
-    if (fstat(STDERR_FILENO, &log) != 0 || !S_ISREG(log.st_mode) || atexit(write_rest) != 0 ||
+    if (fstat(STDERR_FILENO, &log) != 0 || !S_ISREG(log.st_mode) || atexit(log_writer_end) != 0 ||
         !start_writing()) {
         return; /* then each line has a write of its own, as before */
     }

@@ -9,6 +9,9 @@
  * ends with the process; exit(3) writes what is left. */
 void log_writer_gather(void);
 
+/* Writes what was gathered; from then on each line is written by itself. Safe from any thread. */
+void log_writer_end(void);
+
 /* Writes the line of length bytes (at most LOG_LINE_MAX, with its newline); is_urgent: at once, and
  * what was gathered before it. now, in RFC 3339, is for a "log_lost". Safe from any thread; does
  * not wait for a reader. May change errno. */

@@ -20,6 +20,13 @@ void stop_block(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+bool stop_is_due(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 int stop_wait(void)
 {
     sigset_t signals = stop_signals();

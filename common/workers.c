@@ -85,7 +85,9 @@ int workers_stop(struct workers *workers, int64_t deadline_ns)
     }
     workers->gives_up = true;
     pthread_cond_broadcast(&workers->changed);
-    int64_t patience_ns = clock_deadline_ns(workers->stuck_ns / CLOCK_NS_PER_MS);
+    int64_t stuck_ms = workers->stuck_ns / CLOCK_NS_PER_MS;
+    int64_t patience_ns =
+        clock_deadline_ns(stuck_ms < WORKERS_GIVE_UP_MS ? stuck_ms : WORKERS_GIVE_UP_MS);
     while (!all_empty_locked(workers) &&
            clock_cond_wait(&workers->changed, &workers->lock, patience_ns)) {
     }

@@ -21,6 +21,7 @@
 enum {
     WORKERS_PIECE_MAX = 1 << 20, /* bytes of a piece */
     WORKERS_SPARE = 64,          /* threads that may be stuck at once */
+    WORKERS_GIVE_UP_MS = 1000,   /* at a stop, for those who were told to: it has other parts */
 };
 
 struct workers; /* opaque; safe from any thread */
@@ -55,9 +56,11 @@ void worker_beat(struct worker *worker);
 MUST_USE bool worker_pause(struct worker *worker, int64_t deadline_ns);
 
 /* Waits until all threads have ended in good order (take said so), or deadline_ns; then tells those
- * that are still at it to give up and waits stuck_ms at most. Call once. Returns how many pieces
- * were given up or left with a stuck thread. After it no thread calls a duty (a stuck one excepted,
- * whose process must end: workers_free then leaks it). */
+ * that are still at it to give up and waits the shorter of stuck_ms and WORKERS_GIVE_UP_MS. Call
+ * once. Returns how many pieces were given up or left with a thread that did not end. After it no
+ * thread calls a duty but those that hang (workers_read_stats), and such there may be also where it
+ * returned 0: one that was replaced, at a piece that is finished. They use what duties use: then
+ * free none of it and end the process by log_exit (workers_free leaks what is theirs). */
 int workers_stop(struct workers *workers, int64_t deadline_ns);
 
 struct workers_stats {

@@ -353,6 +353,7 @@ quick) run_quick ;;
 all) run_all ;;
 long)
     export CHECK_LONG=1
+    SCENARIOS_S=$((2 * SCENARIOS_S)) # the seeds
     run_all
     ;;
 phase) run_phase "$2" ;;

@@ -6,7 +6,8 @@
 #
 # Prints "ok NAME", "not ok NAME: why" or "skip NAME: inconclusive: why" per cell and script. A run
 # that proves nothing is repeated up to twice, with longer windows; a wrong verdict fails at once.
-# With CHECK_LONG set windows have their full length from the start. The flash sale, which must pass
+# With CHECK_LONG set windows have their full length from the start, and what phases 4 and 5 are about
+# is measured with the seeds 1 to 5 as well. The flash sale, which must pass
 # its audit, the ceiling, and accepting while PostgreSQL is stopped are measured as well.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
@@ -16,6 +17,7 @@ source "$ROOT/harness/lib/verdict.sh"
 
 WINDOWS_S=(1.5 3 6) # DURATION of the first run, of the second, of the third
 if [[ -n ${CHECK_LONG-} ]]; then WINDOWS_S=('' 4 8); fi # '': as the script has it
+SEEDED=(crash slow-db queue-lag worker-starvation retry-storm) # scripts, for phases 4 and 5
 only=${1-}
 [[ $only =~ ^[0-8]?$ ]] || usage "usage: harness/scenarios-check.sh [phase]"
 cd "$ROOT"
@@ -47,13 +49,26 @@ hold() {
     fi
 }
 
+# cells: a line "script<tab>target<tab>seed" for each run; no seed: the script's own.
+cells() {
+    local script n seed
+    verdict_cells "${phases[@]}"
+    printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4
+    [[ -n ${CHECK_LONG-} ]] || return 0
+    for script in "${SEEDED[@]}"; do
+        for n in 4 5; do
+            for seed in {1..5}; do printf '%s\t%s\t%s\n' "$script.sh" "$n" "$seed"; done
+        done
+    done
+}
+
 passed=0 failed=0 skipped=0
-while IFS=$'\t' read -r script target <&3; do
+while IFS=$'\t' read -r script target seed <&3; do
     [[ -z $only || ${target%%,*} == "$only" ]] || continue
-    name="${script%.sh} $target"
+    name="${script%.sh} $target${seed:+, seed $seed}"
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
+        NO_COLOR=1 SEED=${seed:-${SEED-}} DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in
@@ -67,6 +82,6 @@ while IFS=$'\t' read -r script target <&3; do
     "0 lock-contention.sh 2") hold "lock-contention 2: p99 at 128 clients is at least 5x that at 8" "p99, " '>= 5' ;;
     "0 overload.sh 3") hold "overload 3: orders are in time again within 2 s after the load fell" "orders in time again" '<= 2' ;;
     esac
-done 3< <(verdict_cells "${phases[@]}"; printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4)
+done 3< <(cells)
 say "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -34,7 +34,6 @@ enum {
     LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
     LOCKS_STATEMENT_MS = 1000,
     SPARE_THREADS = 64,     /* HTTP threads that nobody who waits for an order may take */
-    TICKETS_PER_PLACE = 4,  /* at least: a shard of the table has more than its share of the line */
     RATE_USERS_MAX = 65536, /* users whose rate is remembered */
 };
 
@@ -49,7 +48,7 @@ static struct config_setting settings[] = {
     CONFIG_SET_INT("QUEUE_MAX", 400, 1, 100000, "orders in line: half a second's work"),
     CONFIG_SET_INT("TICKETS_MAX", 100000, 256, 1000000, "orders remembered in memory"),
     CONFIG_SET_INT("LONGPOLL_MAX", 128, 0, 4096, "requests that wait for an order"),
-    CONFIG_SET_INT("WORKER_STUCK_MS", 15000, 100, 600000, "ms at one try"),
+    CONFIG_SET_INT("WORKER_STUCK_MS", 65000, 100, 600000, "ms at one try"),
     CONFIG_SET_INT("DRAIN_MS", 5000, 0, 60000, "ms for what is in line at a stop"),
     CONFIG_SET_INT("SALES_REFRESH_MS", 1000, 10, 60000, "ms that a sale may be old"),
     CONFIG_SET_INT("RATE_LIMIT", 5, 1, 1000000, "orders per user and second"),
@@ -91,12 +90,8 @@ static const char *disagreement(void)
     if (config_int("LONGPOLL_MAX") + SPARE_THREADS > config_int("HTTP_THREADS")) {
         return "LONGPOLL_MAX + 64 must not be more than HTTP_THREADS: who waits holds a thread";
     }
-    if (TICKETS_PER_PLACE * (config_int("QUEUE_MAX") + config_int("DB_WORKERS")) >
-        config_int("TICKETS_MAX")) {
-        return "TICKETS_MAX must be at least 4 x (QUEUE_MAX + DB_WORKERS)";
-    }
     return config_int("DB_WORKERS") < config_int("DB_POOL")
-               ? NULL
+               ? parts_disagreement(DB_CONNECT_MS, DB_GRACE_MS)
                : "DB_WORKERS must be less than DB_POOL: reads need the rest of the connections";
 }
 
@@ -132,10 +127,11 @@ static void stop(struct parts *parts)
     }
     dbpool_shut(parts->locks_pool);
     if (!drained || lost > 0) {
-        exit(EXIT_FAILURE);
+        log_exit(EXIT_FAILURE);
     }
-    if (http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK) {
-        exit(EXIT_SUCCESS); /* somebody was looking: no order was lost */
+    if (http_stop(parts->admin) != ST_OK || http_stop(parts->server) != ST_OK ||
+        parts_hang(parts)) {
+        log_exit(EXIT_SUCCESS); /* no order was lost, but somebody is still at it */
     }
 }
 
@@ -145,7 +141,7 @@ static int serve(struct parts *parts)
     char error[HTTP_ERROR_SIZE];
     if (start_listeners(parts, error) != ST_OK) {
         fail("listen_failed", error);
-        exit(EXIT_FAILURE); /* the admin listener may serve already */
+        log_exit(EXIT_FAILURE); /* the admin listener may serve already */
     }
     telemetry_watch_server(parts->telemetry, parts->server);
     log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", stop_wait()));

@@ -7,7 +7,8 @@
  *
  * The interval between acknowledgements is a moving average over those gaps in which the line was
  * never empty: only then did the workers go as fast as they can. A gap that is longer already than
- * the average counts before it ends, so that a database that stands still shows.
+ * the average counts before it ends, so that a database that stands still shows; for that it is
+ * enough that somebody is in line now: as long as he has been, or since the last acknowledgement.
  *
  * It keeps nothing: an order that was put and not acknowledged is gone with the process. It does
  * not know who takes, and gives no order twice: whoever took one keeps it until it is done. */
@@ -113,17 +114,29 @@ static enum status take(struct order_queue *queue, int64_t deadline_ns, struct o
     return status;
 }
 
-/* The average with the gap that ends at now_ns, if that is one that counts. */
-static int64_t interval_locked(const struct order_queue *queue, int64_t now_ns)
+static int64_t average_locked(const struct order_queue *queue, int64_t gap_ns)
 {
-    if (queue->was_empty) {
-        return queue->interval_ns;
-    }
-    int64_t gap_ns = now_ns - queue->acked_ns;
     if (queue->interval_ns == 0) {
         return gap_ns;
     }
     return queue->interval_ns + (gap_ns - queue->interval_ns) / INTERVAL_WEIGHT;
+}
+
+/* Since when somebody was in line and nobody acknowledged. */
+static int64_t gap_begin_locked(struct order_queue *queue)
+{
+    int64_t entered_ns = slot_locked(queue, queue->taken)->entered_ns;
+    return queue->was_empty && entered_ns > queue->acked_ns ? entered_ns : queue->acked_ns;
+}
+
+/* The average, with the gap that has not ended if that makes it longer. */
+static int64_t interval_locked(struct order_queue *queue, int64_t now_ns)
+{
+    if (queue->put == queue->taken) {
+        return queue->interval_ns;
+    }
+    int64_t interval_ns = average_locked(queue, now_ns - gap_begin_locked(queue));
+    return interval_ns > queue->interval_ns ? interval_ns : queue->interval_ns;
 }
 
 static void ack(struct order_queue *queue, const struct order *order)
@@ -133,7 +146,9 @@ static void ack(struct order_queue *queue, const struct order *order)
     int64_t now_ns = clock_now_ns();
     assert(queue->acked < queue->taken);
     queue->acked++;
-    queue->interval_ns = interval_locked(queue, now_ns);
+    if (!queue->was_empty) {
+        queue->interval_ns = average_locked(queue, now_ns - queue->acked_ns);
+    }
     queue->acked_ns = now_ns;
     queue->was_empty = queue->put == queue->taken;
     pthread_mutex_unlock(&queue->lock);
@@ -153,7 +168,6 @@ static void read_stats(struct order_queue *queue, struct order_queue_stats *out)
 {
     pthread_mutex_lock(&queue->lock);
     int64_t now_ns = clock_now_ns();
-    int64_t interval_ns = interval_locked(queue, now_ns);
     bool is_empty = queue->put == queue->taken;
     *out = (struct order_queue_stats){
         .max = queue->max,
@@ -162,7 +176,7 @@ static void read_stats(struct order_queue *queue, struct order_queue_stats *out)
         .age_ns = is_empty ? 0 : now_ns - slot_locked(queue, queue->taken)->entered_ns,
         .put = queue->put,
         .refused = queue->refused,
-        .interval_ns = interval_ns > queue->interval_ns ? interval_ns : queue->interval_ns,
+        .interval_ns = interval_locked(queue, now_ns),
     };
     pthread_mutex_unlock(&queue->lock);
 }

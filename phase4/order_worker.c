@@ -19,7 +19,11 @@
 #include "order_rows.h"
 
 enum {
-    ACQUIRE_MS = 1000, /* for a connection, in one try */
+    /* Waited for a connection beyond the bound of an attempt to make one: the database that takes
+     * all of that bound would else be reached by no worker. */
+    ACQUIRE_MARGIN_MS = 500,
+    /* BEGIN, the end, and at most four statements, each of them perhaps to be prepared first. */
+    TRY_EXCHANGES_MAX = 10,
     BACKOFF_MIN_MS = 20,
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
@@ -54,13 +58,28 @@ static void book(struct order_worker *self, const struct stages *stages, int64_t
     metrics_observe(self->parts[DB_STAGES], stages_other_ns(stages, clock_now_ns() - began_ns));
 }
 
+static int64_t acquire_ms(int64_t connect_ms)
+{
+    return connect_ms + ACQUIRE_MARGIN_MS;
+}
+
+int64_t order_worker_try_ms(int64_t connect_ms, int64_t exchange_ms)
+{
+    return acquire_ms(connect_ms) + TRY_EXCHANGES_MAX * exchange_ms;
+}
+
+static enum status acquire(struct order_worker *self, struct stages *stages, struct pg **out)
+{
+    int64_t deadline_ns = clock_deadline_ns(acquire_ms(self->work.connect_ms));
+    return dbpool_acquire(self->work.pool, deadline_ns, stages, out);
+}
+
 static enum status decide(struct order_worker *self, struct piece *piece)
 {
     struct pg *pg = NULL;
     struct stages stages = {0};
     int64_t began_ns = clock_now_ns();
-    int64_t deadline_ns = clock_deadline_ns(ACQUIRE_MS);
-    enum status status = dbpool_acquire(self->work.pool, deadline_ns, &stages, &pg);
+    enum status status = acquire(self, &stages, &pg);
     if (status == ST_OK) {
         status = self->work.inventory->decide(pg, &piece->order, &piece->outcome);
     }
@@ -97,7 +116,7 @@ static bool is_poison(enum status status, int *refusals)
 static enum status fail(struct order_worker *self, struct piece *piece, int *refusals)
 {
     struct pg *pg = NULL;
-    enum status status = dbpool_acquire(self->work.pool, clock_deadline_ns(ACQUIRE_MS), NULL, &pg);
+    enum status status = acquire(self, NULL, &pg);
     piece->outcome = ORDER_FAILED;
     if (status == ST_OK) {
         status = order_rows_fail(pg, &piece->order, &piece->outcome);

@@ -4,6 +4,8 @@
 #ifndef ORDER_WORKER_H
 #define ORDER_WORKER_H
 
+#include <stdint.h>
+
 #include "common/dbpool.h"
 #include "common/metrics.h"
 #include "common/workers.h"
@@ -19,9 +21,16 @@ struct order_work {
     const struct inventory *inventory;
     struct dbpool *pool; /* as many connections as workers */
     struct metrics *metrics;
+    int64_t connect_ms; /* the longest that pool takes to make a connection */
 };
 
-/* Starts count workers; stuck_ms: one that has been at one attempt for longer is replaced.
+/* How long one try to decide an order may take, in ms, if making a connection may take connect_ms
+ * and each exchange with the database exchange_ms. A worker that is taken for stuck earlier has its
+ * order begun anew while it may yet decide it, and so may the next. */
+int64_t order_worker_try_ms(int64_t connect_ms, int64_t exchange_ms);
+
+/* Starts count workers; stuck_ms, more than a try may take: one that has been at one attempt for
+ * longer is replaced.
  * Publishes flashdeal_order_final_seconds{status} (from accept to the final state), the stages of
  * deciding flashdeal_order_stage_seconds{stage}, flashdeal_order_retries_total,
  * flashdeal_order_queue_length, _max, _unacked, _age_seconds (gauges), _refused_total, and the

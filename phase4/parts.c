@@ -6,6 +6,23 @@
 #include "common/log.h"
 #include "order_worker.h"
 
+/* At least: a shard of the table has more than its share of the line. */
+enum { TICKETS_PER_PLACE = 4 };
+
+const char *parts_disagreement(int64_t connect_ms, int64_t grace_ms)
+{
+    int64_t exchange_ms = config_int("DB_STATEMENT_MS") + grace_ms;
+    if (config_int("WORKER_STUCK_MS") <= order_worker_try_ms(connect_ms, exchange_ms)) {
+        return "WORKER_STUCK_MS must be more than a try may take: 2500 + 10 x (DB_STATEMENT_MS + "
+               "1000)";
+    }
+    if (TICKETS_PER_PLACE * (config_int("QUEUE_MAX") + config_int("DB_WORKERS")) >
+        config_int("TICKETS_MAX")) {
+        return "TICKETS_MAX must be at least 4 x (QUEUE_MAX + DB_WORKERS)";
+    }
+    return NULL;
+}
+
 static void make(struct parts *parts, const struct pg_options *database)
 {
     struct pg_options locks = *database;
@@ -31,14 +48,16 @@ static void make(struct parts *parts, const struct pg_options *database)
 }
 
 /* What accepted orders wait in, are remembered in and are decided by. */
-static void start_orders(struct parts *parts)
+static void start_orders(struct parts *parts, const struct pg_options *database)
 {
     const struct order_queue_options options = {.max = config_int("QUEUE_MAX")};
-    parts->queue = order_queue_memory.open(&options);
+    parts->queue_kind = &order_queue_memory;
+    parts->queue = parts->queue_kind->open(&options);
     parts->tickets = tickets_new(config_int("TICKETS_MAX"));
     tickets_set_waiters(parts->tickets, config_int("LONGPOLL_MAX"));
-    const struct order_work work = {&order_queue_memory,    parts->queue,       parts->tickets,
-                                    &inventory_pessimistic, parts->orders_pool, parts->metrics};
+    const struct order_work work = {parts->queue_kind,           parts->queue,       parts->tickets,
+                                    &inventory_pessimistic,      parts->orders_pool, parts->metrics,
+                                    database->connect_timeout_ms};
     parts->workers =
         order_worker_start(&work, config_int("DB_WORKERS"), config_int("WORKER_STUCK_MS"));
     tickets_publish(parts->tickets, parts->metrics);
@@ -48,10 +67,11 @@ static void start_orders(struct parts *parts)
 enum status parts_start(struct parts *parts, const struct pg_options *database)
 {
     make(parts, database);
-    enum status status = sales_start(parts->reads_pool, config_int("SALES_REFRESH_MS"),
-                                     config_int("DB_ACQUIRE_MS"), &parts->sales);
+    enum status status =
+        sales_start(parts->reads_pool, config_int("DB_WAIT_MS"), config_int("SALES_REFRESH_MS"),
+                    config_int("DB_ACQUIRE_MS"), &parts->sales);
     if (status == ST_OK) {
-        start_orders(parts);
+        start_orders(parts, database);
     }
     return status;
 }
@@ -59,10 +79,20 @@ enum status parts_start(struct parts *parts, const struct pg_options *database)
 int parts_drain(struct parts *parts, int64_t deadline_ns)
 {
     struct order_queue_stats stats;
-    order_queue_memory.close(parts->queue);
+    parts->queue_kind->close(parts->queue);
     int left = workers_stop(parts->workers, deadline_ns);
-    order_queue_memory.read_stats(parts->queue, &stats);
+    parts->queue_kind->read_stats(parts->queue, &stats);
     return left + (int)stats.length;
+}
+
+bool parts_hang(const struct parts *parts)
+{
+    struct workers_stats stats;
+    workers_read_stats(parts->workers, &stats);
+    if (stats.hanging > 0) {
+        log_event(LOG_WARN, "workers_hang", LOG_NUMBER("threads", stats.hanging));
+    }
+    return stats.hanging > 0;
 }
 
 void parts_free(struct parts *parts)
@@ -70,7 +100,7 @@ void parts_free(struct parts *parts)
     telemetry_free(parts->telemetry);
     metrics_free(parts->metrics);
     workers_free(parts->workers);
-    order_queue_memory.free(parts->queue);
+    parts->queue_kind->free(parts->queue);
     tickets_free(parts->tickets);
     sales_stop(parts->sales);
     token_bucket_free(parts->limiter);

@@ -49,12 +49,12 @@ void routes_public(const struct parts *parts, struct http_options *options)
         .sales = parts->sales,
         .limiter = parts->limiter,
         .rate_limit = config_int("RATE_LIMIT"),
-        .queue_kind = &order_queue_memory,
+        .queue_kind = parts->queue_kind,
         .queue = parts->queue,
         .tickets = parts->tickets,
     };
-    query = (struct order_query){&order_queue_memory, parts->queue, parts->tickets,
-                                 parts->reads_pool, config_int("DB_ACQUIRE_MS")};
+    query = (struct order_query){parts->queue_kind, parts->queue, parts->tickets, parts->reads_pool,
+                                 config_int("DB_ACQUIRE_MS")};
     options->routes = routes;
     options->route_count = sizeof routes / sizeof routes[0];
     options->auth = parts->auth;

@@ -21,10 +21,10 @@ extern const struct pg_statement sales_probe;
 struct sales; /* opaque; safe from any thread */
 
 /* Reads all sales once and starts a thread that reads them every refresh_ms, with a connection of
- * pool (borrowed) for as long as it takes. ST_OK, or why the first reading failed; *out is NULL
- * then. A connection is waited for acquire_timeout_ms at most. Aborts when there is no memory or no
- * thread to be had. */
-MUST_USE enum status sales_start(struct dbpool *pool, int64_t refresh_ms,
+ * pool (borrowed) for as long as it takes. ST_OK, or why the first reading failed, which is tried
+ * until wait_ms passed or a stop is due, if that may pass; *out is NULL then. A connection is
+ * waited for acquire_timeout_ms at most. Aborts when there is no memory or no thread to be had. */
+MUST_USE enum status sales_start(struct dbpool *pool, int64_t wait_ms, int64_t refresh_ms,
                                  int64_t acquire_timeout_ms, struct sales **out);
 
 /* Whether there is such a sale. Does not block but for a lock that is held for some instructions.

@@ -19,9 +19,13 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/stop.h"
 #include "common/xalloc.h"
 
-enum { INT64_TEXT_SIZE = 21 };
+enum {
+    INT64_TEXT_SIZE = 21,
+    RETRY_MS = 100, /* between two readings at the start; the pool's backoff spaces connects more */
+};
 
 /* All sales as they were at one moment. */
 struct sales_list {
@@ -195,8 +199,25 @@ static void free_sales(struct sales *sales)
     free(sales);
 }
 
-enum status sales_start(struct dbpool *pool, int64_t refresh_ms, int64_t acquire_timeout_ms,
-                        struct sales **out)
+static bool may_pass(enum status status)
+{
+    return status == ST_RETRY || status == ST_TIMEOUT || status == ST_BUSY || status == ST_UNKNOWN;
+}
+
+/* As dbpool_wait_ready: what may pass is waited for, an answer is not. A stop ends the wait. */
+static enum status read_first(struct sales *sales, int64_t wait_ms)
+{
+    int64_t deadline_ns = clock_deadline_ns(wait_ms);
+    enum status status = refresh(sales);
+    while (may_pass(status) && clock_now_ns() < deadline_ns && !stop_is_due()) {
+        clock_sleep_until(clock_deadline_ns(RETRY_MS));
+        status = refresh(sales);
+    }
+    return status;
+}
+
+enum status sales_start(struct dbpool *pool, int64_t wait_ms, int64_t refresh_ms,
+                        int64_t acquire_timeout_ms, struct sales **out)
 {
     *out = NULL;
     struct sales *sales = xcalloc(1, sizeof *sales);
@@ -205,7 +226,7 @@ enum status sales_start(struct dbpool *pool, int64_t refresh_ms, int64_t acquire
     sales->acquire_timeout_ms = acquire_timeout_ms;
     clock_cond_init(&sales->wake);
     pthread_mutex_init(&sales->lock, NULL);
-    enum status status = refresh(sales);
+    enum status status = read_first(sales, wait_ms);
     if (status != ST_OK) {
         free_sales(sales);
         return status;

@@ -27,7 +27,12 @@
 #include "order_rows.h"
 
 enum {
-    ACQUIRE_MS = 1000, /* for a connection, in one try */
+    /* Waited for a connection beyond the bound of an attempt to make one: the database that takes
+     * all of that bound would else be reached by no worker. */
+    ACQUIRE_MARGIN_MS = 500,
+    /* Of the inventory that needs most, the optimistic one: three a try, and each of its statements
+     * perhaps to be prepared first. */
+    TRY_EXCHANGES_MAX = 26,
     BACKOFF_MIN_MS = 20,
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
@@ -41,7 +46,7 @@ static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT
 
 /* Orders of one sale on their way, each worker's own copy: the first `done` are decided, and are
  * then what the database has under their ids, which may be of another sale. */
-struct batch {
+struct piece {
     int64_t sale_id;
     int count, done, tries;
     enum order_outcome outcomes[ORDER_BATCH_MAX];
@@ -65,10 +70,34 @@ static void book(struct order_worker *self, const struct stages *stages, int64_t
     metrics_observe(self->parts[DB_STAGES], stages_other_ns(stages, clock_now_ns() - began_ns));
 }
 
+static int64_t acquire_ms(int64_t connect_ms)
+{
+    return connect_ms + ACQUIRE_MARGIN_MS;
+}
+
+int64_t order_worker_try_ms(int64_t connect_ms, int64_t exchange_ms)
+{
+    return acquire_ms(connect_ms) + TRY_EXCHANGES_MAX * exchange_ms;
+}
+
+static enum status acquire(struct order_worker *self, struct stages *stages, struct pg **out)
+{
+    int64_t deadline_ns = clock_deadline_ns(acquire_ms(self->work.connect_ms));
+    return dbpool_acquire(self->work.pool, deadline_ns, stages, out);
+}
+
 /* Whether it is the order that is wrong, not the database or the moment. */
 static bool is_poison(enum status status)
 {
     return status == ST_CONSTRAINT || status == ST_DB;
+}
+
+/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
+ * that row: then only the ticket knows, for as long as it lives. */
+static enum status fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
+{
+    enum status status = order_rows_fail(pg, order, outcome);
+    return is_poison(status) ? ST_OK : status;
 }
 
 static int64_t backoff_ms(int tries)
@@ -78,14 +107,6 @@ static int64_t backoff_ms(int tries)
         longest_ms *= 2;
     }
     return 1 + (int64_t)random_below((uint32_t)longest_ms);
-}
-
-/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
- * that row: then only the ticket knows, for as long as it lives. */
-static enum status fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
-{
-    enum status status = order_rows_fail(pg, order, outcome);
-    return is_poison(status) ? ST_OK : status;
 }
 
 static enum status decide_one(const struct order_worker *self, struct worker *worker, struct pg *pg,
@@ -107,52 +128,52 @@ static enum status decide_one(const struct order_worker *self, struct worker *wo
 
 /* One by one, as far as it comes. */
 static enum status decide_each(const struct order_worker *self, struct worker *worker,
-                               struct pg *pg, struct batch *batch)
+                               struct pg *pg, struct piece *piece)
 {
     enum status status = ST_OK;
-    while (status == ST_OK && batch->done < batch->count) {
-        status = decide_one(self, worker, pg, &batch->orders[batch->done],
-                            &batch->outcomes[batch->done]);
-        batch->done += status == ST_OK;
+    while (status == ST_OK && piece->done < piece->count) {
+        status = decide_one(self, worker, pg, &piece->orders[piece->done],
+                            &piece->outcomes[piece->done]);
+        piece->done += status == ST_OK;
     }
     return status;
 }
 
 static enum status decide(const struct order_worker *self, struct worker *worker, struct pg *pg,
-                          struct batch *batch)
+                          struct piece *piece)
 {
     const struct inventory *inventory = self->work.inventory;
     enum status status = ST_DB; /* as of a batch that has to be decided one by one */
     if (inventory->decide_batch != NULL) {
-        status = inventory->decide_batch(pg, batch->orders, batch->outcomes, batch->count);
+        status = inventory->decide_batch(pg, piece->orders, piece->outcomes, piece->count);
     }
     if (is_poison(status)) {
-        return decide_each(self, worker, pg, batch);
+        return decide_each(self, worker, pg, piece);
     }
-    batch->done = status == ST_OK ? batch->count : 0;
+    piece->done = status == ST_OK ? piece->count : 0;
     return status;
 }
 
 /* ------------------------------------------------------------------------------------- its duties
  */
 
-static size_t batch_used(const void *data)
+static size_t piece_used(const void *data)
 {
-    const struct batch *batch = data;
-    return offsetof(struct batch, orders) + (size_t)batch->count * sizeof batch->orders[0];
+    const struct piece *piece = data;
+    return offsetof(struct piece, orders) + (size_t)piece->count * sizeof piece->orders[0];
 }
 
 static enum status take(void *data, void *context)
 {
     const struct order_worker *self = context;
-    struct batch *batch = data;
+    struct piece *piece = data;
     enum status status =
-        self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, batch->orders,
-                                    self->work.batch_max, &batch->count, &batch->tries);
+        self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, piece->orders,
+                                    self->work.batch_max, &piece->count, &piece->tries);
     if (status == ST_OK) {
-        batch->sale_id = batch->orders[0].sale_id;
-        batch->done = 0;
-        memset(batch->outcomes, 0, sizeof batch->outcomes); /* ORDER_PENDING */
+        piece->sale_id = piece->orders[0].sale_id;
+        piece->done = 0;
+        memset(piece->outcomes, 0, sizeof piece->outcomes); /* ORDER_PENDING */
     }
     return status;
 }
@@ -161,18 +182,17 @@ static enum status take(void *data, void *context)
 static enum status work(struct worker *worker, void *data, void *context)
 {
     struct order_worker *self = context;
-    struct batch *batch = data;
+    struct piece *piece = data;
     struct pg *pg = NULL;
     struct stages stages = {0};
     int64_t began_ns = clock_now_ns();
-    int64_t deadline_ns = clock_deadline_ns(ACQUIRE_MS);
-    if (dbpool_acquire(self->work.pool, deadline_ns, &stages, &pg) == ST_OK) {
-        (void)decide(self, worker, pg, batch);
+    if (acquire(self, &stages, &pg) == ST_OK) {
+        (void)decide(self, worker, pg, piece);
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
-    for (int i = batch->done; i < batch->count; i++) {
-        batch->orders[i].sale_id = batch->sale_id; /* it stands in that line */
+    for (int i = piece->done; i < piece->count; i++) {
+        piece->orders[i].sale_id = piece->sale_id; /* it stands in that line */
     }
     return ST_OK;
 }
@@ -208,15 +228,15 @@ static void finish_one(const struct order_worker *self, const struct order *orde
 static void finish(const void *data, void *context)
 {
     struct order_worker *self = context;
-    const struct batch *batch = data;
-    for (int i = 0; i < batch->done; i++) {
-        finish_one(self, &batch->orders[i], batch->outcomes[i]);
+    const struct piece *piece = data;
+    for (int i = 0; i < piece->done; i++) {
+        finish_one(self, &piece->orders[i], piece->outcomes[i]);
     }
-    int back = batch->count - batch->done;
+    int back = piece->count - piece->done;
     /* The first time at once: it may have been no more than a connection that was lost. */
-    int64_t until_ns = batch->tries > 0 ? clock_deadline_ns(backoff_ms(batch->tries)) : 0;
-    self->work.queue_kind->finish(self->work.queue, batch->sale_id, batch->orders, batch->count,
-                                  batch->done, until_ns);
+    int64_t until_ns = piece->tries > 0 ? clock_deadline_ns(backoff_ms(piece->tries)) : 0;
+    self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,
+                                  piece->done, until_ns);
     metrics_add(self->batches, 1);
     metrics_add(self->retries, back);
 }
@@ -303,8 +323,8 @@ struct workers *order_worker_start(const struct order_work *parts, int count, in
     publish(self);
     struct workers *workers = workers_start(count, stuck_ms,
                                             &(struct workers_duties){
-                                                .piece_size = sizeof(struct batch),
-                                                .piece_used = batch_used,
+                                                .piece_size = sizeof(struct piece),
+                                                .piece_used = piece_used,
                                                 .take = take,
                                                 .work = work,
                                                 .finish = finish,

@@ -3,6 +3,7 @@
 #ifndef PARTS_H
 #define PARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/auth.h"
@@ -30,6 +31,7 @@ struct parts {
     struct token_bucket *limiter;
     struct sales *sales;
     const struct inventory *inventory;
+    const struct order_queue_kind *queue_kind;
     struct order_queue *queue;
     struct tickets *tickets;
     struct workers *workers;
@@ -40,6 +42,10 @@ struct parts {
     struct http_server *admin, *server;
 };
 
+/* What is wrong with settings of the parts that are fine by themselves; NULL: nothing. connect_ms
+ * and grace_ms: those of the database's options. */
+const char *parts_disagreement(int64_t connect_ms, int64_t grace_ms);
+
 /* Makes the parts and starts the workers. Anything but ST_OK: the process should end: the sales
  * could not be read, or (ST_SCHEMA, and logged) a sale's stock is where INVENTORY does not look.
  * Aborts when there is no memory or no thread to be had. */
@@ -49,7 +55,11 @@ MUST_USE enum status parts_start(struct parts *parts, const struct pg_options *d
  * accepted orders are left without a final state. */
 MUST_USE int parts_drain(struct parts *parts, int64_t deadline_ns);
 
-/* After parts_drain, which must have left none. */
+/* After parts_drain: whether a thread that was replaced is still at something, which is logged. It
+ * uses the parts, so that they may not be freed. */
+MUST_USE bool parts_hang(const struct parts *parts);
+
+/* After parts_drain, which must have left none; unless parts_hang. */
 void parts_free(struct parts *parts);
 
 #endif

@@ -269,6 +269,20 @@ START_TEST(test_log_loses_no_gathered_line_by_an_exit)
 }
 END_TEST
 
+static void log_and_leave(void)
+{
+    log_number(LOG_INFO, 1);
+    log_exit(EXIT_SUCCESS);
+}
+
+START_TEST(test_log_exit_writes_what_was_gathered)
+{
+    char *text = log_of((char[]){"leave"});
+    ck_assert_int_eq(count_lines(text), 1);
+    free(text);
+}
+END_TEST
+
 static void log_one(void)
 {
     log_number(LOG_INFO, 1);
@@ -299,6 +313,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_log_gathers_nothing_for_a_pipe);
     tcase_add_test(tc, test_log_line_is_one_write);
     tcase_add_test(tc, test_log_loses_no_gathered_line_by_an_exit);
+    tcase_add_test(tc, test_log_exit_writes_what_was_gathered);
     tcase_add_test(tc, test_log_threads_at_once_write_whole_lines_in_their_order);
     tcase_add_test(tc, test_log_writes_a_warning_at_once_behind_what_was_gathered);
 }
@@ -308,8 +323,11 @@ static int do_task(const char *task)
     static const struct {
         const char *name;
         void (*body)(void);
-    } tasks[] = {
-        {"wait", log_and_wait}, {"warn", log_and_warn}, {"many", log_many}, {"one", log_one}};
+    } tasks[] = {{"wait", log_and_wait},
+                 {"warn", log_and_warn},
+                 {"many", log_many},
+                 {"one", log_one},
+                 {"leave", log_and_leave}};
     log_start(LOG_INFO);
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
         if (strcmp(task, tasks[i].name) == 0) {

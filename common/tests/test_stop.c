@@ -49,9 +49,12 @@ END_TEST
 
 START_TEST(test_stop_wait_returns_the_signal_sent_to_the_process)
 {
+    ck_assert(!stop_is_due());
     ck_assert_int_eq(kill(getpid(), signals[_i]), 0);
+    ck_assert(stop_is_due());
     ck_assert_int_eq(stop_wait(), signals[_i]);
     ck_assert(!is_pending(signals[_i]));
+    ck_assert(!stop_is_due());
 }
 END_TEST
 

@@ -118,6 +118,46 @@ START_TEST(test_workers_stop_leaves_who_hangs_and_counts_his_piece)
 }
 END_TEST
 
+/* However long a try may take, a stop has a bound of its own. */
+START_TEST(test_workers_stop_is_patient_for_so_long_with_who_does_not_give_up)
+{
+    rig_start(2, NEVER_STUCK_MS, rig_do_behind_the_gate);
+    rig_put(1);
+    rig_await(&rig.at_gate, 1);
+    int64_t before_ns = clock_now_ns();
+    ck_assert_int_eq(rig_stop(0), 1);
+    ck_assert_int_ge(clock_now_ns() - before_ns, WORKERS_GIVE_UP_MS * CLOCK_NS_PER_MS);
+    ck_assert_int_lt(clock_now_ns() - before_ns, NEVER_STUCK_MS * CLOCK_NS_PER_MS / 4);
+    ck_assert_int_eq(rig_stats().hanging, 1);
+    rig_open_gate();
+    rig_await(&rig.ended, 1);
+}
+END_TEST
+
+static enum status hang_the_first_time(struct worker *worker, void *piece, void *context)
+{
+    (void)worker;
+    (void)context;
+    if (rig_begin(piece) == 1) {
+        rig_tell_end();
+        rig_pass_gate();
+    }
+    return rig_end(piece);
+}
+
+/* Its piece is finished, and yet what it uses must not be freed. */
+START_TEST(test_workers_stop_that_loses_nothing_says_who_hangs)
+{
+    rig_start(1, STUCK_MS, hang_the_first_time);
+    rig_put(1);
+    rig_await(&rig.finished, 1);
+    ck_assert_int_eq(rig_stop(PATIENCE_MS), 0);
+    ck_assert_int_eq(rig_stats().hanging, 1);
+    rig_open_gate();
+    rig_await(&rig.ended, 1);
+}
+END_TEST
+
 START_TEST(test_workers_stop_of_idle_ones_and_free_of_none)
 {
     rig_start(PLACES, NEVER_STUCK_MS, rig_do_at_once);
@@ -134,6 +174,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_workers_stop_that_gives_up_replaces_nobody);
     tcase_add_test(tc, test_workers_stop_counts_no_piece_that_is_done_after_all);
     tcase_add_test(tc, test_workers_stop_leaves_who_hangs_and_counts_his_piece);
+    tcase_add_test(tc, test_workers_stop_is_patient_for_so_long_with_who_does_not_give_up);
+    tcase_add_test(tc, test_workers_stop_that_loses_nothing_says_who_hangs);
     tcase_add_test(tc, test_workers_stop_of_idle_ones_and_free_of_none);
 }
 

@@ -6,6 +6,7 @@
 # cannot. A database that is away delays orders and fails none.
 
 BRIEF=(DB_LOCK_MS=300 DB_STATEMENT_MS=600) # tries that end soon, so that there are many
+DRAINED_S=4  # a stop with DRAIN_MS=700, which leaves who has an order 1 s more; by default it takes 5 s
 FROZEN_S=3  # longer than a statement, its grace, and an attempt to connect
 ACCEPTS=10  # orders while the database is away
 ACCEPT_S=1  # none of them takes longer than that
@@ -82,7 +83,7 @@ stop_is_bounded() {
     hold_row
     place "$count"
     kill -TERM "$SERVER_PID"
-    server_wait "$STOP_S"
+    server_wait "$DRAINED_S"
     verdict "SIGTERM with a row held for ever ends with 1" "$( ((SERVER_STATUS == 1)) ||
         echo "exit status $SERVER_STATUS after $((SECONDS - began)) s")"
     lost=$(jq -R 'fromjson? | select(.event == "orders_lost") | .orders' "$SERVER_LOG")
@@ -94,6 +95,77 @@ stop_is_bounded() {
     settles "lost orders leave no session idle in a transaction" 0 idle_in_transaction
     verdict "lost orders leave no row" "$( (($(orders_of $((USER_ID - count + 1)) "$USER_ID") == 0)) ||
         echo "$(orders_of $((USER_ID - count + 1)) "$USER_ID") rows")"
+}
+
+# A sale that comes while the server runs can be read within SALES_REFRESH_MS, and not sooner than it is
+# read: with an hour it is not there.
+sales_are_refreshed() {
+    local refresh_ms tries
+    for refresh_ms in 60000 200; do
+        server_serve DATABASE_URL="$URI" "${SMALL[@]}" SALES_REFRESH_MS="$refresh_ms"
+        ask_sql "INSERT INTO sales SELECT $refresh_ms, name, price_cents, 5, 5, per_user_limit, starts_at,
+            ends_at FROM sales WHERE id = 1"
+        for ((tries = 0; tries < 20; tries++)); do
+            nap 0.1
+            ask "/sales/$refresh_ms" || :
+            [[ $REPLY_STATUS != 200 ]] || break
+        done
+        if ((refresh_ms > 1000)); then
+            verdict "a new sale is not there before sales are read again" "$(expect_status 404)"
+        else
+            verdict "a new sale is there after SALES_REFRESH_MS" "$(expect_status 200)"
+            _order_options $((++USER_ID))
+            ask_new_sale "$refresh_ms"
+            verdict "and can be ordered from" "$(expect_status 202)"
+        fi
+        kill -TERM "$SERVER_PID"
+        judge_end "the server that was given a new sale ends with 0"
+    done
+}
+
+# One unit of another sale, as ORDER_OPTIONS orders one of the first.
+ask_new_sale() {
+    _ask public POST "$SERVER_URL" /orders "${ORDER_OPTIONS[@]:0:${#ORDER_OPTIONS[@]}-1}" \
+        "{\"sale_id\":$1,\"user_id\":$USER_ID,\"quantity\":1}" || :
+}
+
+# slow_way SECONDS DIRECTORY: the database's socket, with a way to it on which whoever connects is heard
+# so much later; SLOW_PID.
+slow_way() {
+    mkdir -p "$2"
+    python3 -c 'import socket, sys, threading, time
+def pass_on(source, sink):
+    while data := source.recv(65536):
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_RDWR)
+def serve(client):
+    time.sleep(float(sys.argv[1]))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(sys.argv[2])
+    threading.Thread(target=pass_on, args=(server, client), daemon=True).start()
+    pass_on(client, server)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[3])
+listener.listen(64)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()' \
+        "$1" "$PG_DIR"/.s.PGSQL.*[0-9] "$2/$(basename "$PG_DIR"/.s.PGSQL.*[0-9])" 2>/dev/null &
+    SLOW_PID=$!
+    postgres_keep "$SLOW_PID"
+}
+
+# The workers wait for a connection for as long as making one may take: 2 s.
+connects_take_long() {
+    [[ -n $PG_POSTMASTER ]] || return 0
+    slow_way 1.5 "$PG_DIR/slow"
+    server_serve DATABASE_URL="${URI/host=$PG_DIR/host=$PG_DIR/slow}" "${SMALL[@]}"
+    place 1
+    verdict "orders are decided where making a connection takes 1.5 s" \
+        "$(await_confirmed "$USER_ID")"
+    kill -TERM "$SERVER_PID"
+    judge_end "the server whose connections took long ends with 0"
+    kill "$SLOW_PID"
+    rm -r "$PG_DIR/slow"
 }
 
 stop_lets_waiters_go() {
@@ -253,6 +325,8 @@ async_tests() {
     stop_works_off_the_line
     stop_is_bounded
     stop_lets_waiters_go
+    connects_take_long
+    sales_are_refreshed
     database_freezes
     database_goes
     sale_ends_meanwhile

@@ -121,6 +121,27 @@ START_TEST(pending_order_is_found_by_its_id_in_capitals)
 }
 END_TEST
 
+/* A 404's stages by name, and whether the database was asked. */
+static void read_stages(const char *id, long long user, struct timing *out)
+{
+    const struct reply *reply = client_get_order(id, user);
+    judge_problem(reply, 404, "order_not_found");
+    ck_assert(timing_read(reply_header(reply, "Server-Timing"), out));
+}
+
+/* How long a stage takes is chance; which there are is not. */
+static void expect_stages_of_nobodys(const char *id, long long user)
+{
+    struct timing others, nobodys;
+    read_stages(id, user, &others);
+    read_stages("0f8fad5b-d9cb-469f-a165-70867728950e", user, &nobodys);
+    ck_assert_int_eq(others.count, nobodys.count);
+    for (int i = 0; i < others.count; i++) {
+        ck_assert_str_eq(others.parts[i].name, nobodys.parts[i].name);
+    }
+    ck_assert_int_eq(timing_ms(&others, "statements") > 0, timing_ms(&nobodys, "statements") > 0);
+}
+
 /* Nothing tells it from one that is not there, and nobody waits for it. */
 START_TEST(another_users_pending_order_is_not_there)
 {
@@ -133,6 +154,7 @@ START_TEST(another_users_pending_order_is_not_there)
     judge_problem(client_wait_order(id, other, WAIT_MS), 404, "order_not_found");
     ck_assert_int_lt((clock_now_ns() - started_ns) / CLOCK_NS_PER_MS, WAIT_MS);
     judge_problem(client_get_order(id, 0), 401, "unauthorized");
+    expect_stages_of_nobodys(id, other);
     store_unlock();
     expect_final(id, owner, "confirmed", "");
     judge_problem(client_get_order(id, other), 404, "order_not_found");

@@ -5,7 +5,7 @@
 STOP_S=13 # from SIGTERM to the exit, at most
 TOLD_S=5  # whoever waits at SIGTERM, at most; the drain, and any wait of the server's, is longer
 SMALL=(DB_POOL=2 DB_WORKERS=1) # connections; half of them are the orders' from phase 3 on
-PATIENT=(DB_LOCK_MS=9000 DB_STATEMENT_MS=9000) # longer than any lock is held here
+PATIENT=(DB_LOCK_MS=9000 DB_STATEMENT_MS=9000 WORKER_STUCK_MS=110000) # longer than any lock is held here
 
 # Judges the end of the server that has just been signalled. (Not in a subshell: it waits for it.)
 judge_end() {

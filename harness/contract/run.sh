@@ -20,6 +20,8 @@ source "$ROOT/harness/contract/startup.sh"
 source "$ROOT/harness/contract/lifecycle.sh"
 # shellcheck source=harness/contract/async.sh
 source "$ROOT/harness/contract/async.sh"
+# shellcheck source=harness/contract/stuck.sh
+source "$ROOT/harness/contract/stuck.sh"
 # shellcheck source=harness/contract/telemetry.sh
 source "$ROOT/harness/contract/telemetry.sh"
 
@@ -193,7 +195,10 @@ main() {
     postgres_apply "$URI" "$ROOT/phase$phase/schema.sql" "$ROOT/phase$phase/seed.sql"
     suites
     lifecycle_tests "$phase" "$URI"
-    if ((phase >= 4)); then async_tests "$phase" "$URI"; fi
+    if ((phase >= 4)); then
+        async_tests "$phase" "$URI"
+        stuck_tests "$phase" "$URI"
+    fi
     telemetry_tests "$phase" "$URI"
     conform "every exchange is one that openapi.yaml allows"
     startup_tests "$phase" "$URI"

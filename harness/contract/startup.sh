@@ -113,6 +113,11 @@ startup_async() {
     refuses_setting LONGPOLL_MAX=100 HTTP_THREADS=100
     refuses_setting TICKETS_MAX=1000 QUEUE_MAX=250 DB_WORKERS=1
     refuses_setting QUEUE_MAX=25000
+    # A try may take 2500 + 10 x (DB_STATEMENT_MS + 1000) ms.
+    refuses_setting WORKER_STUCK_MS=62500
+    serves_with WORKER_STUCK_MS=62501
+    refuses_setting WORKER_STUCK_MS=12600 DB_STATEMENT_MS=10
+    serves_with WORKER_STUCK_MS=12601 DB_STATEMENT_MS=10
     serves_with TICKETS_MAX=1000 QUEUE_MAX=249 DB_WORKERS=1
     serves_with QUEUE_MAX=449 LONGPOLL_MAX=8 HTTP_THREADS=100
     serves_with ORDER_DEADLINE_MS=never

@@ -19,7 +19,8 @@
 #   load_frozen LABEL RATE BEFORE SECONDS AFTER [LOADGEN OPTION...]
 #                                         open loop; BEFORE s after its start PostgreSQL is stopped for
 #                                         SECONDS. Writes LOAD_JOURNAL; LOAD_FROZEN, LOAD_THAWED: when that
-#                                         was, in s of the journal's clock
+#                                         was, in s of the journal's clock; LOAD_UNFROZEN: how many
+#                                         orders the database decided meanwhile, which it cannot have
 #   load_race LABEL CLIENTS SECONDS [LOADGEN OPTION...]
 #                                         as load_closed; writes LOAD_JOURNAL, leaves the database alone
 #   load_crowd LABEL PEAK:BASE:S SECONDS  open loop, a flash crowd; else as load_race
@@ -71,7 +72,7 @@ LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 LOAD_SETTLE_S=20      # at most, until the orders of the window before are decided
 LOAD_KNOWN_S=10       # at most, until the target knows the stock
 # shellcheck disable=SC2034 # for the scripts
-AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LOAD_FROZEN='' LOAD_THAWED='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LOAD_FROZEN='' LOAD_THAWED='' LOAD_UNFROZEN='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
@@ -230,7 +231,7 @@ load_aside() {
 load_aside_end() { LOAD_PID=$1 _load_end; }
 
 # Of one's own PostgreSQL only; whatever ends the script meanwhile, it goes on.
-# shellcheck disable=SC2034 # LOAD_FROZEN, LOAD_THAWED: for the scripts
+# shellcheck disable=SC2034 # LOAD_FROZEN, LOAD_THAWED, LOAD_UNFROZEN: for the scripts
 load_frozen() {
     local frozen thawed began
     progress "$(target_name): $2 orders/s, and PostgreSQL is stopped for $4 s"
@@ -246,6 +247,8 @@ load_frozen() {
     _load_end
     began=$(date -d "$(load_get .started_at)" +%s.%N)
     LOAD_FROZEN=$(calc "$frozen - $began") LOAD_THAWED=$(calc "$thawed - $began")
+    LOAD_UNFROZEN=$(target_sql "SELECT count(*) FROM audit_orders
+        WHERE decided_at > to_timestamp($frozen) AND decided_at < to_timestamp($thawed)")
 }
 
 load_race() {

@@ -78,7 +78,7 @@ static void tear_down(void)
 
 static void start(int64_t refresh_ms)
 {
-    ck_assert_status(sales_start(pool, refresh_ms, ACQUIRE_MS, &sales), ST_OK);
+    ck_assert_status(sales_start(pool, FIXTURE_PATIENCE_MS, refresh_ms, ACQUIRE_MS, &sales), ST_OK);
     sales_publish(sales, metrics);
 }
 
@@ -152,7 +152,7 @@ START_TEST(test_sales_keeps_so_many_and_says_once_that_there_are_more)
     dbpool_free(pool);
     pool = dbpool_new(1, &options);
     test_capture_start(&capture);
-    enum status status = sales_start(pool, OFTEN_MS, ACQUIRE_MS, &sales);
+    enum status status = sales_start(pool, 0, OFTEN_MS, ACQUIRE_MS, &sales);
     bool has_read_again = false;
     if (status == ST_OK) {
         fixture_sql("UPDATE sales SET id = 20000 WHERE id = 1");
@@ -258,14 +258,47 @@ START_TEST(test_sales_serves_on_when_the_database_hangs)
 }
 END_TEST
 
+static void *give_back(void *unused)
+{
+    (void)unused;
+    clock_sleep_until(clock_deadline_ns(3 * ACQUIRE_MS)); /* more than one reading fails */
+    proxy_set(proxy, PROXY_PASS, NULL, NULL, 0);
+    return NULL;
+}
+
+START_TEST(test_sales_start_waits_for_a_database_that_comes_back)
+{
+    pthread_t thread;
+    lose_database();
+    ck_assert_int_eq(pthread_create(&thread, NULL, give_back, NULL), 0);
+    enum status status = sales_start(pool, FIXTURE_PATIENCE_MS, NEVER_MS, ACQUIRE_MS, &sales);
+    pthread_join(thread, NULL);
+    ck_assert_status(status, ST_OK);
+    ck_assert(sales_has(sales, 1));
+}
+END_TEST
+
+START_TEST(test_sales_start_waits_no_longer_than_it_may)
+{
+    int64_t began_ns = clock_now_ns();
+    lose_database();
+    ck_assert_status(sales_start(pool, 2 * ACQUIRE_MS, NEVER_MS, ACQUIRE_MS, &sales), ST_TIMEOUT);
+    ck_assert_int_ge(clock_now_ns() - began_ns, 2 * ACQUIRE_MS * CLOCK_NS_PER_MS);
+    ck_assert_int_lt(clock_now_ns() - began_ns, FIXTURE_PATIENCE_MS * CLOCK_NS_PER_MS);
+}
+END_TEST
+
 START_TEST(test_sales_start_says_why_it_failed)
 {
+    int64_t began_ns = clock_now_ns();
     fixture_sql("ALTER TABLE sales RENAME TO mislaid");
-    ck_assert_status(sales_start(pool, NEVER_MS, ACQUIRE_MS, &sales), ST_SCHEMA);
+    ck_assert_status(sales_start(pool, FIXTURE_PATIENCE_MS, NEVER_MS, ACQUIRE_MS, &sales),
+                     ST_SCHEMA);
     ck_assert_ptr_null(sales);
+    ck_assert_int_lt(clock_now_ns() - began_ns, FIXTURE_PATIENCE_MS * CLOCK_NS_PER_MS / 2);
     fixture_sql("ALTER TABLE mislaid RENAME TO sales");
     lose_database();
-    ck_assert_status(sales_start(pool, NEVER_MS, ACQUIRE_MS, &sales), ST_TIMEOUT);
+    ck_assert_status(sales_start(pool, 0, NEVER_MS, ACQUIRE_MS, &sales), ST_TIMEOUT);
     ck_assert_ptr_null(sales);
 }
 END_TEST
@@ -292,7 +325,7 @@ END_TEST
 START_TEST(test_sales_stop_does_not_wait_in_line_for_a_connection)
 {
     struct pg *pg = NULL;
-    ck_assert_status(sales_start(pool, OFTEN_MS, NEVER_MS, &sales), ST_OK);
+    ck_assert_status(sales_start(pool, 0, OFTEN_MS, NEVER_MS, &sales), ST_OK);
     ck_assert_status(dbpool_acquire(pool, CLOCK_NEVER, NULL, &pg), ST_OK);
     int64_t deadline_ns = clock_deadline_ns(FIXTURE_PATIENCE_MS);
     struct dbpool_stats stats = {0};
@@ -334,6 +367,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_sales_can_be_read_while_it_is_refreshed);
     tcase_add_test(tc, test_sales_serves_on_without_the_database_and_catches_up);
     tcase_add_test(tc, test_sales_serves_on_when_the_database_hangs);
+    tcase_add_test(tc, test_sales_start_waits_for_a_database_that_comes_back);
+    tcase_add_test(tc, test_sales_start_waits_no_longer_than_it_may);
     tcase_add_test(tc, test_sales_start_says_why_it_failed);
     tcase_add_test(tc, test_sales_stop_does_not_wait_until_the_next_reading_is_due);
     tcase_add_test(tc, test_sales_stop_does_not_wait_in_line_for_a_connection);
