@@ -13,6 +13,10 @@
 struct inventory {
     const char *name; /* for the log */
 
+    /* How many answers of the database one call of decide may wait for, preparing its statements
+     * included. */
+    int answers_max;
+
     /* Decides one order in a transaction of its own and leaves pg outside any. ST_OK: *outcome is
      * final, and but for ORDER_SALE_NOT_FOUND durable in the order's row; if there was a row of
      * that id already, *outcome is its outcome and order its order. ST_UNKNOWN: it may have been

@@ -32,6 +32,11 @@ static const struct pg_statement LOCK_SALE = {"inventory_lock", SQL_LOCK_SALE, 2
 static const struct pg_statement SET_STOCK = {"inventory_set_stock", SQL_SET_STOCK, 2,
                                               STAGE_STATEMENTS};
 
+enum {
+    /* BEGIN, the end, and at most four statements, each of them perhaps to be prepared first. */
+    ANSWERS_MAX = 10,
+};
+
 /* The sale as this transaction sees it. */
 struct sale {
     int64_t stock_left, per_user_limit;
@@ -121,4 +126,5 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
     return status;
 }
 
-const struct inventory inventory_pessimistic = {.name = "pessimistic", .decide = decide};
+const struct inventory inventory_pessimistic = {
+    .name = "pessimistic", .answers_max = ANSWERS_MAX, .decide = decide};

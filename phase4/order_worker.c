@@ -22,8 +22,6 @@ enum {
     /* Waited for a connection beyond the bound of an attempt to make one: the database that takes
      * all of that bound would else be reached by no worker. */
     ACQUIRE_MARGIN_MS = 500,
-    /* BEGIN, the end, and at most four statements, each of them perhaps to be prepared first. */
-    TRY_EXCHANGES_MAX = 10,
     BACKOFF_MIN_MS = 20,
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
@@ -63,9 +61,10 @@ static int64_t acquire_ms(int64_t connect_ms)
     return connect_ms + ACQUIRE_MARGIN_MS;
 }
 
-int64_t order_worker_try_ms(int64_t connect_ms, int64_t exchange_ms)
+int64_t order_worker_try_ms(const struct inventory *inventory, int64_t connect_ms,
+                            int64_t answer_ms)
 {
-    return acquire_ms(connect_ms) + TRY_EXCHANGES_MAX * exchange_ms;
+    return acquire_ms(connect_ms) + inventory->answers_max * answer_ms;
 }
 
 static enum status acquire(struct order_worker *self, struct stages *stages, struct pg **out)

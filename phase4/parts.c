@@ -11,8 +11,9 @@ enum { TICKETS_PER_PLACE = 4 };
 
 const char *parts_disagreement(int64_t connect_ms, int64_t grace_ms)
 {
-    int64_t exchange_ms = config_int("DB_STATEMENT_MS") + grace_ms;
-    if (config_int("WORKER_STUCK_MS") <= order_worker_try_ms(connect_ms, exchange_ms)) {
+    int64_t answer_ms = config_int("DB_STATEMENT_MS") + grace_ms;
+    if (config_int("WORKER_STUCK_MS") <=
+        order_worker_try_ms(&inventory_pessimistic, connect_ms, answer_ms)) {
         return "WORKER_STUCK_MS must be more than a try may take: 2500 + 10 x (DB_STATEMENT_MS + "
                "1000)";
     }

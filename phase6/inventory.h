@@ -19,6 +19,10 @@ struct inventory_options {
 struct inventory {
     const char *name; /* a value of INVENTORY */
 
+    /* How many answers of the database one call of decide or decide_batch may wait for, preparing
+     * its statements included. */
+    int answers_max;
+
     /* Before the first order, once. NULL: it has no options. */
     void (*set_up)(const struct inventory_options *options);
 

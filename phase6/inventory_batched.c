@@ -67,6 +67,7 @@ static const struct pg_statement SET_STOCK = {"batch_set_stock", SQL_SET_STOCK, 
 enum {
     SLOTS = 4096, /* of a table of the batch's orders, twice as many as there can be, or more */
     NONE = -1,
+    ANSWERS_MAX = 10, /* of an order by itself, which is more than of a batch */
 };
 
 _Static_assert(SLOTS >= 2 * ORDER_BATCH_MAX && (SLOTS & (SLOTS - 1)) == 0,
@@ -91,11 +92,6 @@ struct batch {
 static int64_t number(const PGresult *result, int row, int column)
 {
     return strtoll(PQgetvalue(result, row, column), NULL, 10);
-}
-
-static const char *text(const PGresult *result, int row, int column)
-{
-    return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
 }
 
 /* ------------------------------------------------------------------------------- who is who */
@@ -147,12 +143,12 @@ static void keep_known(struct batch *batch, const PGresult *result)
         int i = (int)number(result, row, 0) - 1;
         struct order *order = &batch->orders[i];
         batch->bought[batch->first_of_user[i]] = number(result, row, 1);
-        const char *was = text(result, row, 2);
-        if (was == NULL) {
+        if (PQgetisnull(result, row, 2)) {
             continue;
         }
+        const char *reason = PQgetisnull(result, row, 3) ? NULL : PQgetvalue(result, row, 3);
         batch->is_known[i] = true;
-        batch->outcomes[i] = order_outcome_of(was, text(result, row, 3));
+        batch->outcomes[i] = order_outcome_of(PQgetvalue(result, row, 2), reason);
         order->sale_id = number(result, row, 4);
         order->user_id = number(result, row, 5);
         order->quantity = number(result, row, 6);
@@ -299,4 +295,4 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
 }
 
 const struct inventory inventory_batched = {
-    .name = "batched", .decide = decide, .decide_batch = decide_batch};
+    .name = "batched", .answers_max = ANSWERS_MAX, .decide = decide, .decide_batch = decide_batch};

@@ -31,19 +31,16 @@ static const struct inventory *const inventories[] = {
     &inventory_batched,
 };
 
-const struct inventory *inventory_choose(const char *name, const struct inventory_options *options)
+const struct inventory *inventory_named(const char *name)
 {
-    const struct inventory *chosen = NULL;
+    const struct inventory *named = NULL;
     for (size_t i = 0; i < sizeof inventories / sizeof inventories[0]; i++) {
         if (strcmp(inventories[i]->name, name) == 0) {
-            chosen = inventories[i];
+            named = inventories[i];
         }
     }
-    assert(chosen != NULL);
-    if (chosen->set_up != NULL) {
-        chosen->set_up(options);
-    }
-    return chosen;
+    assert(named != NULL);
+    return named;
 }
 
 enum status inventory_check(const struct inventory *inventory, struct dbpool *pool,

@@ -6,9 +6,8 @@
 #include "common/metrics.h"
 #include "inventory.h"
 
-/* The one of that name, set up with the options (copied); call it once, at start. The name is one
- * of INVENTORY's (assert). */
-const struct inventory *inventory_choose(const char *name, const struct inventory_options *options);
+/* The one of that name, which is one of INVENTORY's (assert). */
+const struct inventory *inventory_named(const char *name);
 
 /* Whether the database's stock is where this inventory looks for it. ST_OK: it is; ST_SCHEMA, and
  * logged with what to do: stock lies in shards, and the inventory knows none: it would call a sale

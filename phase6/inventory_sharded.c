@@ -39,6 +39,7 @@
 
 enum {
     PROBES = 2,
+    ANSWERS_MAX = 26,     /* two probes, all shards, a refusal; most of it prepared first */
     SHARD_UNITS_MIN = 32, /* of a division; with less in it a shard is soon too small */
 };
 
@@ -293,6 +294,7 @@ static int64_t read_conflicts(void)
 
 const struct inventory inventory_sharded = {
     .name = "sharded",
+    .answers_max = ANSWERS_MAX,
     .set_up = set_up,
     .decide = decide,
     .read_conflicts = read_conflicts,

@@ -26,9 +26,10 @@ struct order_work {
 };
 
 /* How long one try to decide an order may take, in ms, if making a connection may take connect_ms
- * and each exchange with the database exchange_ms. A worker that is taken for stuck earlier has its
- * order begun anew while it may yet decide it, and so may the next. */
-int64_t order_worker_try_ms(int64_t connect_ms, int64_t exchange_ms);
+ * and each answer of the database answer_ms. A worker that is taken for stuck earlier has its order
+ * begun anew while it may yet decide it, and so may the next. */
+int64_t order_worker_try_ms(const struct inventory *inventory, int64_t connect_ms,
+                            int64_t answer_ms);
 
 /* Starts count workers; stuck_ms, more than a try may take: one that has been at one attempt for
  * longer is replaced.

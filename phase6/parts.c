@@ -13,10 +13,11 @@ enum { TICKETS_PER_PLACE = 4 };
 
 const char *parts_disagreement(int64_t connect_ms, int64_t grace_ms)
 {
-    int64_t exchange_ms = config_int("DB_STATEMENT_MS") + grace_ms;
-    if (config_int("WORKER_STUCK_MS") <= order_worker_try_ms(connect_ms, exchange_ms)) {
-        return "WORKER_STUCK_MS must be more than a try may take: 2500 + 26 x (DB_STATEMENT_MS + "
-               "1000)";
+    const struct inventory *inventory = inventory_named(config_text("INVENTORY"));
+    int64_t answer_ms = config_int("DB_STATEMENT_MS") + grace_ms;
+    if (config_int("WORKER_STUCK_MS") <= order_worker_try_ms(inventory, connect_ms, answer_ms)) {
+        return "WORKER_STUCK_MS must be more than a try may take: 2500 + 10 x (DB_STATEMENT_MS + "
+               "1000), and with INVENTORY=optimistic or sharded 2500 + 26 x that";
     }
     if (TICKETS_PER_PLACE * (config_int("QUEUE_MAX") + config_int("DB_WORKERS")) >
         config_int("TICKETS_MAX")) {
@@ -92,7 +93,10 @@ enum status parts_start(struct parts *parts, const struct pg_options *database)
     make(parts, database);
     const struct inventory_options options = {.shards = config_int("SHARDS"),
                                               .tries = parts->optimistic_tries};
-    parts->inventory = inventory_choose(config_text("INVENTORY"), &options);
+    parts->inventory = inventory_named(config_text("INVENTORY"));
+    if (parts->inventory->set_up != NULL) {
+        parts->inventory->set_up(&options);
+    }
     enum status status =
         sales_start(parts->reads_pool, config_int("DB_WAIT_MS"), config_int("SALES_REFRESH_MS"),
                     config_int("DB_ACQUIRE_MS"), &parts->sales);

@@ -8,6 +8,7 @@
 BRIEF=(DB_LOCK_MS=300 DB_STATEMENT_MS=600) # tries that end soon, so that there are many
 DRAINED_S=4  # a stop with DRAIN_MS=700, which leaves who has an order 1 s more; by default it takes 5 s
 FROZEN_S=3  # longer than a statement, its grace, and an attempt to connect
+ENDS_S=6 # a sale, after its orders: so long may a busy machine take over a few of them
 ACCEPTS=10  # orders while the database is away
 ACCEPT_S=1  # none of them takes longer than that
 DECIDED_S=20 # until all are decided afterwards
@@ -250,11 +251,11 @@ sale_ends_meanwhile() {
     local why
     [[ -n $PG_POSTMASTER ]] || return 0
     server_serve DATABASE_URL="$URI" "${SMALL[@]}" DB_ACQUIRE_MS=300
-    ask_sql "UPDATE sales SET ends_at = clock_timestamp() + interval '3 s' WHERE id = 1"
+    ask_sql "UPDATE sales SET ends_at = clock_timestamp() + interval '$ENDS_S s' WHERE id = 1"
     postgres_down
     place 3
     verdict "orders are accepted shortly before the sale ends" "$WHY"
-    nap 3
+    nap "$ENDS_S"
     postgres_up
     why=$(await_confirmed $((USER_ID - 2)))
     verdict "orders accepted in time are confirmed after the sale's end" "$why"
