@@ -230,6 +230,7 @@ START_TEST(test_decide_locks_the_sale_beside_orders_under_way)
     make_crumbs();
     PGconn *holder = hold("SELECT FROM sales WHERE id = 1 FOR KEY SHARE");
     assert_decided(an_order(OPEN, 7, 2, NOW_US), 1, ORDER_CONFIRMED);
+    assert_failed(an_order(OPEN, 8, 1, NOW_US), ORDER_FAILED);
     PQfinish(holder);
 }
 END_TEST
