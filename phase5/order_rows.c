@@ -24,14 +24,15 @@ static const char SQL_INSERT_ORDER[] =
     "idempotency_key, fingerprint) "
     "VALUES ($1, $2, $3, $4, $5" ORDER_AS_TIME ", $6, $7, $8, $9) ON CONFLICT DO NOTHING";
 
-/* Locks the sale's row, as a decision does. One row, or none: the order has one, or there is no
- * such sale any more. */
+/* Locks the sale's row, as a decision does, and lets the foreign keys of others' INSERTs be: FOR
+ * UPDATE would wait for them, as long as there are any. One row, or none: the order has one, or
+ * there is no such sale any more. */
 static const char SQL_FAIL_ORDER[] =
     "INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, reason, "
     "idempotency_key, fingerprint) "
     "SELECT $1::uuid, id, $3::bigint, $4::integer, $5" ORDER_AS_TIME
     ", $6::text, $7::text, $8::text, "
-    "$9::bytea FROM sales WHERE id = $2 FOR UPDATE ON CONFLICT DO NOTHING";
+    "$9::bytea FROM sales WHERE id = $2 FOR NO KEY UPDATE ON CONFLICT DO NOTHING";
 
 static const struct pg_statement BOUGHT = {"orders_bought", SQL_BOUGHT, 3, STAGE_STATEMENTS};
 static const struct pg_statement INSERT_ORDER = {"orders_insert", SQL_INSERT_ORDER, 9,

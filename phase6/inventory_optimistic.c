@@ -38,11 +38,12 @@ enum {
 };
 
 /* No lock. One row, or none: one snapshot of all that an order is judged by. */
-static const char SQL_READ[] = "SELECT stock_left, per_user_limit, starts_at > $4" ORDER_AS_TIME
-                               ", ends_at <= $4" ORDER_AS_TIME ", version, "
-                               "(SELECT coalesce(sum(quantity), 0) FROM orders "
-                               "WHERE sale_id = $1 AND user_id = $2 AND status = 'confirmed'), "
-                               "EXISTS (SELECT FROM orders WHERE id = $3) FROM sales WHERE id = $1";
+static const char SQL_READ[] =
+    "SELECT stock_left, per_user_limit, starts_at > $4" ORDER_AS_TIME " AS not_open, "
+    "ends_at <= $4" ORDER_AS_TIME " AS ended, version, "
+    "(SELECT coalesce(sum(quantity), 0) FROM orders "
+    "WHERE sale_id = $1 AND user_id = $2 AND status = 'confirmed') AS bought, "
+    "EXISTS (SELECT FROM orders WHERE id = $3::uuid) AS is_known FROM sales WHERE id = $1";
 
 /* Locks the sale's row, and waits for who has it: both end with the statement. One row, or none: a
  * conflict. */

@@ -55,7 +55,7 @@ enum {
     "WHERE sale_id = $2 AND user_id = $3::bigint AND status = 'confirmed'), 0) AS units "          \
     "FROM sale WHERE NOT (not_open OR ended OR is_known)), "                                       \
     "buyer AS (INSERT INTO sale_buyers AS b (sale_id, user_id, units) "                            \
-    "SELECT $2, $3, units FROM wanted WHERE units <= per_user_limit "                              \
+    "SELECT $2::bigint, $3::bigint, units FROM wanted WHERE units <= per_user_limit "              \
     "ON CONFLICT (sale_id, user_id) DO UPDATE SET units = greatest(b.units + $4, excluded.units) " \
     "WHERE greatest(b.units + $4, excluded.units) <= (SELECT per_user_limit FROM sale) "           \
     "RETURNING sale_id)"
@@ -68,8 +68,9 @@ static const char SQL_PROBE[] = WITH_SALE_AND_BUYER
     "taken AS (UPDATE sale_shards s SET stock_left = stock_left - $4 FROM buyer, likely "
     "WHERE s.sale_id = $2 AND s.shard = likely.shard AND stock_left >= $4 RETURNING s.sale_id), "
     "kept AS (INSERT INTO orders (id, sale_id, user_id, quantity, accepted_at, status, "
-    "idempotency_key, fingerprint) SELECT $1, sale_id, $3, $4, $5" ORDER_AS_TIME
-    ", 'confirmed', $6::text, $7::bytea FROM taken ON CONFLICT DO NOTHING RETURNING id) "
+    "idempotency_key, fingerprint) SELECT $1::uuid, sale_id, $3::bigint, $4::integer, "
+    "$5" ORDER_AS_TIME ", 'confirmed', "
+    "$6::text, $7::bytea FROM taken ON CONFLICT DO NOTHING RETURNING id) "
     "SELECT not_open, ended, is_known, EXISTS (SELECT FROM buyer), EXISTS (SELECT FROM taken), "
     "EXISTS (SELECT FROM kept) FROM sale";
 
@@ -182,23 +183,14 @@ static enum status lock_stock(struct pg *pg, const struct order_texts *texts, in
     return status;
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static enum status divide(struct pg *pg, const struct order_texts *texts, int64_t left,
                           int64_t rows)
 {
     char units[ORDER_INT_SIZE], used[ORDER_INT_SIZE], all[ORDER_INT_SIZE];
     snprintf(units, sizeof units, "%" PRId64, left);
-    snprintf(used, sizeof used, "%" PRId64, larger(1, smaller(shards, left / SHARD_UNITS_MIN)));
-    snprintf(all, sizeof all, "%" PRId64, larger(shards, rows));
+    int64_t fit = left / SHARD_UNITS_MIN < shards ? left / SHARD_UNITS_MIN : shards;
+    snprintf(used, sizeof used, "%" PRId64, fit > 0 ? fit : 1);
+    snprintf(all, sizeof all, "%" PRId64, rows > shards ? rows : shards);
     return pg_run(pg, &DIVIDE, (const char *const[]){texts->sale_id, units, used, all}, NULL);
 }
 

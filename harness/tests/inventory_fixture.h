@@ -69,8 +69,18 @@ static inline void apply_schema(void)
     free(sql);
 }
 
+/* Ends the sessions that a failed test has left, with what they hold. */
+static inline void end_sessions(void)
+{
+    (void)fixture_number(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE "
+        "datname = current_database() AND backend_type = 'client backend' AND "
+        "pid <> pg_backend_pid()");
+}
+
 static inline void set_up(void)
 {
+    end_sessions();
     apply_schema();
     fixture_sql("INSERT INTO sales SELECT id, 'a sale', 100, 10, 10, 3, starts_at, ends_at FROM "
                 "(VALUES (1, timestamptz '2020-01-01Z', timestamptz '2199-01-01Z'), "

@@ -34,9 +34,7 @@ static void set_up_sharded(void)
 static void tear_down_sharded(void)
 {
     tear_down();
-    fixture_await("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fd_test' AND "
-                  "datname = current_database()",
-                  0);
+    end_sessions(); /* and so count what they met */
     ck_assert_int_eq(deadlocks(), 0);
 }
 
@@ -232,6 +230,7 @@ START_TEST(test_decide_locks_the_sale_beside_orders_under_way)
     make_crumbs();
     PGconn *holder = hold("SELECT FROM sales WHERE id = 1 FOR KEY SHARE");
     assert_decided(an_order(OPEN, 7, 2, NOW_US), 1, ORDER_CONFIRMED);
+    assert_failed(an_order(OPEN, 8, 1, NOW_US), ORDER_FAILED);
     PQfinish(holder);
 }
 END_TEST
