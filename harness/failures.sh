@@ -11,11 +11,13 @@ source "$ROOT/harness/lib/verdict.sh"
 while IFS=$'\t' read -r mode shows script measured present na; do
     if [[ $shows == "$mode" ]]; then shows=''; fi
     say "$BOLD$mode$PLAIN${shows:+: $shows}"
-    say "    ./harness/$script ${present%%[- ]*}"
+    where="phase $present" first=" ${present%%[- ]*}"
+    [[ $present != - ]] || where='no phase' first=''
+    say "    ./harness/$script$first"
     fold -s -w 66 <<<"$measured" | sed '1s/^/    measured  /; 2,$s/^/              /'
     case $na in
-    -) say "    present   in phase $present" ;;
-    *) say "    present   in phase $present, not asked of $na" ;;
+    -) say "    present   in $where" ;;
+    *) say "    present   in $where, not asked of $na" ;;
     esac
     say ""
 done < <(verdict_rows "")

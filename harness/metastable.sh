@@ -49,8 +49,8 @@ for target in "${TARGETS[@]}"; do
     # That it was the state: the same load, and it is served.
     if [[ $result == PRESENT ]]; then result=$(verdict_rule "$again" ">= $BORNE" '> 1'); fi
     open="Of $half orders/s $(calc "int(100 * $before)") % were in time before, $(calc "int(100 * $after)") % after the overload, $(calc "int(100 * $again)") % after the rest: a load that is not borne before and at the end proves nothing."
-    [[ $result != ABSENT ]] || open="Others used $foreign cores meanwhile, which makes the overload another one: run it again when it is quieter."
-    verdict "metastable collapse" "$(verdict_quiet "$result" "$foreign")" \
+    [[ $(verdict_calm ABSENT "$foreign") == ABSENT ]] || open="Others used $foreign cores meanwhile, which makes the overload another one: run it again when it is quieter."
+    verdict "metastable collapse" "$(verdict_calm "$result" "$foreign")" \
         "The load is back at a half, and hardly an order is in time: the server works for buyers who have given up, so those who come now give up as well, and come again. Only when all had gone did it recover." \
         "The load is back at a half, and so are the orders in time: nothing is done for buyers who have given up, so nothing of the overload is left." \
         "$open"

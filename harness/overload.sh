@@ -42,7 +42,7 @@ for target in "${TARGETS[@]}"; do
     figure "4x: lock waiters, p95" "$waiters" "of $pool connections"
     figure "4x: reads answered within 100 ms" "$reads" "%"
     figure "orders in time again after the load fell" "$(journal_recovery "$fall" <"$LOAD_ORDERS")" "s, of the $AFTER_S s after it"
-    result=$(verdict_quiet "$(verdict_rule "$ratio" '<= 0.5' '>= 0.8')" "$LOAD_FOREIGN")
+    result=$(verdict_calm "$(verdict_rule "$ratio" '<= 0.5' '>= 0.8')" "$LOAD_FOREIGN")
     # A poor 1x flatters the ratio: it cannot make PRESENT wrong, but ABSENT.
     least=$([[ $result == PRESENT ]] && echo 0.05 || echo 0.5)
     [[ $(verdict_rule "$one" ">= $(calc "$least * $RATE_1X * $SECONDS_EACH")") == PRESENT ]] || result=INCONCLUSIVE

@@ -6,9 +6,10 @@
 #
 # Prints "ok NAME", "not ok NAME: why" or "skip NAME: inconclusive: why" per cell and script. A run
 # that proves nothing is repeated up to twice, with longer windows; a wrong verdict fails at once.
-# With CHECK_LONG set windows have their full length from the start, and what phases 4 and 5 are about
-# is measured with the seeds 1 to 5 as well. The flash sale, which must pass
-# its audit, the ceiling, and accepting while PostgreSQL is stopped are measured as well.
+# With CHECK_LONG set windows have their full length from the start, what phases 4 and 5 are about is
+# measured with the seeds 1 to 5 as well, and the last units are sold by each inventory of phase 6 with
+# the seeds 1 to 20. The flash sale, which must pass its audit, the ceiling, accepting while PostgreSQL
+# is stopped, and the last units of phase 6 are measured as well.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
@@ -25,6 +26,26 @@ mapfile -t phases < <(printf '%s\n' phase[0-8] | sed 's/phase//')
 mkdir -p build/runs
 output=$(mktemp build/runs/check.XXXXXX)
 on_exit rm -f "$ROOT/$output"
+
+# cells: a line "script<tab>target<tab>seed" for each run; no seed: the script's own.
+cells() {
+    local script n seed kind workers=DB_WORKERS=16,SALE_WORKERS=16,DB_POOL=20
+    verdict_cells "${phases[@]}"
+    printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4 last-units.sh 6 \
+        last-units.sh "6,INVENTORY=sharded,$workers"
+    [[ -n ${CHECK_LONG-} ]] || return 0
+    for script in "${SEEDED[@]}"; do
+        for n in 4 5; do
+            for seed in {1..5}; do printf '%s\t%s\t%s\n' "$script.sh" "$n" "$seed"; done
+        done
+    done
+    for seed in 1 5 9 13 17; do # four seeds each
+        printf 'last-units.sh\t6\t%d\n' "$seed"
+        for kind in pessimistic optimistic sharded; do
+            printf 'last-units.sh\t6,INVENTORY=%s,%s\t%d\n' "$kind" "$workers" "$seed"
+        done
+    done
+}
 
 # The verdicts that went the wrong way, or that prove nothing: "collapse is ABSENT; ..."
 blame() {
@@ -49,26 +70,13 @@ hold() {
     fi
 }
 
-# cells: a line "script<tab>target<tab>seed" for each run; no seed: the script's own.
-cells() {
-    local script n seed
-    verdict_cells "${phases[@]}"
-    printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4
-    [[ -n ${CHECK_LONG-} ]] || return 0
-    for script in "${SEEDED[@]}"; do
-        for n in 4 5; do
-            for seed in {1..5}; do printf '%s\t%s\t%s\n' "$script.sh" "$n" "$seed"; done
-        done
-    done
-}
-
 passed=0 failed=0 skipped=0
 while IFS=$'\t' read -r script target seed <&3; do
     [[ -z $only || ${target%%,*} == "$only" ]] || continue
     name="${script%.sh} $target${seed:+, seed $seed}"
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 SEED=${seed:-${SEED-}} DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
+        NO_COLOR=1 SEED=${seed:-${SEED-1}} DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in

@@ -7,7 +7,7 @@
 # that hangs, whose every answer is waited for within a bound that WORKER_STUCK_MS must exceed.
 
 # A try may take 2500 + 10 x (150 + 1000) ms.
-STUCK=(DB_POOL=4 DB_WORKERS=3 DB_STATEMENT_MS=150 WORKER_STUCK_MS=14001)
+STUCK=(DB_POOL=4 DB_WORKERS=3 SALE_WORKERS=3 BATCH_MAX=1 DB_STATEMENT_MS=150 WORKER_STUCK_MS=14001)
 STUCK_S=30 # until it is seen, and somebody else has done it
 
 # next_connection FILE: what libpq reads from now on.

@@ -16,6 +16,10 @@
 #   journal_late MS FROM TO        of a journal: "accepted late refused late open" of the orders due in
 #                                  [FROM, TO): accepted, and how many of them after MS or more; refused
 #                                  because the line was full, likewise; and those with no such answer
+#   journal_too_soon JOURNAL...    of journals of one target, each begun after the end of the one before, by
+#                                  other users: "told|too soon": the orders that were told sold_out, and
+#                                  those among them for whom as many units were provably left. Standard
+#                                  input: lines "sale|units left at the end"
 #
 # ENDS has lines "order id|s", the moment in which the database confirmed it: where a reply is 202,
 # nobody else knows, but for those that were awaited.
@@ -121,4 +125,19 @@ journal_late() {
         $10 == "queue_full" { refused++; refused_late += $13 >= late_us; next }
         { open++ }
         END { print accepted + 0, accepted_late + 0, refused + 0, refused_late + 0, open + 0 }'
+}
+
+# Read backwards, a sale's later units are what was left at the end and what was sold to orders that
+# were sent from here on. They were there when an order was judged whose refusal is read now.
+journal_too_soon() {
+    local left i
+    left=$(cat)
+    for ((i = $#; i > 0; i--)); do tac "${!i}"; done |
+        awk -F '\t' -v left="$left" '
+            BEGIN { for (n = split(left, line, "\n"); n > 0; n--) { split(line[n], field, "|"); later[field[1]] = field[2] } }
+            { order = $3 " " $6 }
+            ($2 == "ok" || $2 == "final") && $12 == "confirmed" { confirmed[order] = 1 }
+            $2 == "invoke" && $4 == 1 && (order in confirmed) { later[$5] += $7 }
+            $10 == "sold_out" && ($2 == "fail" || $2 == "final") { told++; soon += later[$5] >= $7 }
+            END { printf "%d|%d\n", told, soon }'
 }

@@ -5,6 +5,7 @@
 #   verdict_agree VERDICT...              what several figures of one failure mode say together
 #   verdict_and VERDICT...                what the parts of a design say, which must all be there
 #   verdict_quiet VERDICT FOREIGN         doubts an ABSENT that was measured on a busy machine
+#   verdict_calm VERDICT FOREIGN          doubts either verdict that was measured on a busy machine
 #   verdict_disk VERDICT FLUSHES SHARE    doubts an ABSENT that was measured on a slow disk
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
 #   verdict_doubt SUMMARY MIN THREADS [LETS CONNECTIONS]
@@ -75,6 +76,12 @@ verdict_quiet() {
     else
         echo "$1"
     fi
+}
+
+# A target that had the machine to itself when its capacity was measured, and now shares it, meets more
+# than the load that was meant: what it then cannot bear says nothing of it.
+verdict_calm() {
+    if [[ $(verdict_rule "${2:-0}" "> $MACHINE_FOREIGN_MAX") == PRESENT ]]; then echo INCONCLUSIVE; else echo "$1"; fi
 }
 
 # With many clients each order waits for a flush of its own (FLUSHES per order), and that is the SHARE of

@@ -156,6 +156,43 @@ is "accepted, late, refused, late, neither; due in the window" "3 2 2 1 2" "$(la
 is "one moment of it: late is 100 ms or more" "1 1 0 0 0" "$(late 1.5 1.6)"
 is "nothing was due" "0 0 0 0 0" "$(late 5 6)"
 
+# ------------------------------------------------------------------------- sold out, said too soon
+# line USER EVENT SALE QUANTITY CODE STATE: one of a journal, in its order
+line() { printf '1\t%s\t%d\t1\t%d\t%d\t%d\t-\t-\t%s\t-\t%s\t-\n' "$2" "$1" "$3" "$1" "$4" "$5" "$6"; }
+# told LEFT: of the journals one and two, with so much left of sale 1
+told() { journal_too_soon "$dir/one" "$dir/two" <<<"1|$1"; }
+: >"$dir/two"
+{
+    line 1 invoke 1 3 - -
+    line 2 invoke 1 2 - -
+    line 2 fail 1 2 sold_out -
+    line 1 ok 1 3 - confirmed
+} >"$dir/one"
+is "sold to one who came before the refusal was told: nothing is proved" "1|0" "$(told 0)"
+is "what is left at the end is no less than was left then" "1|1" "$(told 2)"
+is "too little of it" "1|0" "$(told 1)"
+{
+    line 1 invoke 1 2 - -
+    line 1 final 1 2 sold_out rejected
+    line 2 invoke 1 1 - -
+    line 3 invoke 2 5 - -
+    line 2 ok 1 1 - pending
+    line 2 final 1 1 - confirmed
+    line 3 ok 2 5 - confirmed
+} >"$dir/one"
+is "sold to one who came after, but not enough, or of another sale" "1|0" "$(told 0)"
+is "with what is left it is enough" "1|1" "$(told 1)"
+{
+    line 9 invoke 1 1 - -
+    line 9 ok 1 1 - confirmed
+} >"$dir/two"
+is "and so it is with what the next journal sold" "1|1" "$(told 0)"
+{
+    line 9 invoke 1 1 - -
+    line 9 info 1 1 timeout -
+} >"$dir/two"
+is "an order of unknown end sells nothing" "1|0" "$(told 0)"
+
 # --------------------------------------------------------------------------------- nearest rank
 is "p99 of 1 to 100" 99 "$(seq 100 | shuf | percentile 99)"
 is "p99 of 1 to 200" 198 "$(seq 200 | shuf | percentile 99)"

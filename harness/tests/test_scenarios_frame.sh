@@ -59,7 +59,7 @@ ended() {
     if [[ $status == "$1" ]]; then ok "$2"; else not_ok "$2" "status $status, not $1"; fi
 }
 
-for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db queue-lag worker-starvation ceilings hot-row flash-sale crash retry-storm; do
+for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db queue-lag worker-starvation ceilings hot-row flash-sale crash retry-storm last-units; do
     run 0 "$script explains itself" "harness/$script.sh" --help
     says "$script says what a target is" 'TARGET is a phase'
 done
@@ -168,7 +168,7 @@ as_limited() {
     local port=${PG_URI_BASE#*port=}
     env PGHOST="$PG_DIR" PGPORT="${port%%&*}" PGDATABASE=victim PGUSER=limited "$@"
 }
-for script in oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db worker-starvation flash-sale pool-exhaustion startup-order ceilings crash retry-storm; do
+for script in oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db worker-starvation flash-sale pool-exhaustion startup-order ceilings crash retry-storm last-units; do
     name="$script: a role that may make no database is an error"
     DATABASE_URL=${victim/user=flashdeal/user=limited} run 1 "$name" as_limited timeout 60 "harness/$script.sh" 1
     if [[ $(grep -c "^$script.sh: " "$dir/output") == 1 ]]; then
