@@ -36,11 +36,12 @@ static const char SQL_LOCK_SALE[] = "SELECT stock_left, per_user_limit, " AS_US(
     "starts_at") ", " AS_US("ends_at") " FROM sales WHERE id = $1 FOR UPDATE";
 
 /* No lock, and exact under the sale's. A row for each order of which something is known, with its
- * number, from 1: what its user has bought, and the order of that id if there is one. */
+ * number, from 1: what its user has bought, and the order of that id if there is one. (OFFSET 0: it
+ * is looked for by the index, each by itself; a join might read all orders that there are.) */
 static const char SQL_KNOWN[] =
     "SELECT asked.place, bought.units, o.status, o.reason, o.sale_id, o.user_id, o.quantity "
     "FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS asked (id, user_id, place) "
-    "LEFT JOIN orders o ON o.id = asked.id "
+    "LEFT JOIN LATERAL (SELECT * FROM orders WHERE id = asked.id OFFSET 0) o ON true "
     "CROSS JOIN LATERAL (SELECT coalesce(sum(quantity), 0) AS units FROM orders "
     "WHERE sale_id = $1 AND user_id = asked.user_id AND status = 'confirmed') bought "
     "WHERE o.id IS NOT NULL OR bought.units > 0";
