@@ -1,10 +1,12 @@
 /* tickets: a common/id_table for each shard, a lock, and who waits in it.
  *
  * Invariants, under a shard's lock: an entry is released exactly when it is final, stored and no
- * longer arriving, and removed only while it is arriving and has no outcome. Who waits has counted
- * himself in sleepers, and is woken by every change that may end a wait: an arrival accepted or
- * dropped, a final outcome, the close. A sleeper holds an id, never an entry: when he wakes, the
- * entry may be another's, and what he waited for may have made way (its row is in the database).
+ * longer arriving, and removed only while it is arriving and has no outcome. Who waits does so at
+ * his id's bell, which rings at every change that may end his wait: an arrival accepted or dropped,
+ * a final outcome, the close. (With one bell for all, every order would wake the
+ * whole crowd that waits for others.) A sleeper holds an id, never an
+ * entry: when he wakes, the entry may be another's, and what he waited for may have made way (its
+ * row is in the database).
  *
  * Of an order it keeps what a reply needs. It does not know the queue or the database, and takes
  * its caller's word for what they have. No lock is held while anything but memory is touched. */
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bells.h"
 #include "common/clock.h"
 #include "common/id_table.h"
 #include "common/uuid.h"
@@ -37,12 +40,11 @@ _Static_assert(sizeof(struct entry) + ID_TABLE_EACH_BYTES == TICKETS_EACH_BYTES,
 
 struct shard {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
 
     /* Guarded by lock, and so is the table: */
+    struct bells bells;
     struct id_table *table;
     int64_t finished; /* outcomes so far; whoever made way had one */
-    int sleepers;
     bool is_closed;
 };
 
@@ -73,7 +75,7 @@ struct tickets *tickets_new(int64_t max)
     for (int64_t i = 0; i < TICKETS_SHARDS; i++) {
         struct shard *shard = &tickets->shards[i];
         pthread_mutex_init(&shard->lock, NULL);
-        clock_cond_init(&shard->changed);
+        bells_init(&shard->bells);
         shard->table = id_table_new((uint32_t)((max + i) / TICKETS_SHARDS), sizeof(struct entry));
     }
     return tickets;
@@ -87,9 +89,8 @@ void tickets_set_waiters(struct tickets *tickets, int max)
 void tickets_free(struct tickets *tickets)
 {
     for (int i = 0; tickets != NULL && i < TICKETS_SHARDS; i++) {
-        assert(tickets->shards[i].sleepers == 0);
         id_table_free(tickets->shards[i].table);
-        pthread_cond_destroy(&tickets->shards[i].changed);
+        bells_destroy(&tickets->shards[i].bells);
         pthread_mutex_destroy(&tickets->shards[i].lock);
     }
     free(tickets);
@@ -134,17 +135,13 @@ static void keep(struct entry *entry, const struct order *order)
 
 static void sleep_locked(struct spot *spot, int64_t deadline_ns)
 {
-    spot->shard->sleepers++;
-    clock_cond_wait(&spot->shard->changed, &spot->shard->lock, deadline_ns);
-    spot->shard->sleepers--;
+    bells_wait(&spot->shard->bells, spot->key.hash, &spot->shard->lock, deadline_ns);
     spot->entry = id_table_find(spot->shard->table, &spot->key);
 }
 
-static void wake_locked(struct shard *shard)
+static void wake_locked(const struct spot *spot)
 {
-    if (shard->sleepers > 0) {
-        pthread_cond_broadcast(&shard->changed);
-    }
+    bells_ring(&spot->shard->bells, spot->key.hash);
 }
 
 /* ---------------------------------------------------------------------------- an order's way */
@@ -179,7 +176,7 @@ void tickets_accept(struct tickets *tickets, const char *id, int64_t place)
     if (spot.entry->is_stored) { /* a worker was done with it already */
         id_table_release(spot.shard->table, spot.entry);
     }
-    wake_locked(spot.shard);
+    wake_locked(&spot);
     pthread_mutex_unlock(&spot.shard->lock);
 }
 
@@ -188,7 +185,7 @@ void tickets_drop(struct tickets *tickets, const char *id)
     struct spot spot = enter(tickets, id);
     assert(spot.entry != NULL && spot.entry->is_arriving && spot.entry->outcome == ORDER_PENDING);
     id_table_remove(spot.shard->table, spot.entry);
-    wake_locked(spot.shard);
+    wake_locked(&spot);
     pthread_mutex_unlock(&spot.shard->lock);
 }
 
@@ -217,7 +214,7 @@ void tickets_finish(struct tickets *tickets, const struct order *order, enum ord
     struct spot spot = enter(tickets, order->id);
     if (spot.entry != NULL) {
         finish_locked(&spot, order, outcome, is_stored);
-        wake_locked(spot.shard);
+        wake_locked(&spot);
     }
     pthread_mutex_unlock(&spot.shard->lock);
 }
@@ -274,7 +271,7 @@ void tickets_close(struct tickets *tickets)
         struct shard *shard = &tickets->shards[i];
         pthread_mutex_lock(&shard->lock);
         shard->is_closed = true;
-        wake_locked(shard);
+        bells_ring_all(&shard->bells);
         pthread_mutex_unlock(&shard->lock);
     }
 }
