@@ -9,9 +9,10 @@
 #   lock        a psql session has locked one sale's row and does nothing (idle in transaction):
 #               that of FAULT_SALE, or of one that is drawn
 #   pool        the target is restarted with the smallest pool that its start allows
-#   commit      a deferred constraint trigger on orders sleeps FAULT_SLEEP_S when a COMMIT runs
+#   commit      a deferred constraint trigger on orders sleeps FAULT_SLEEP_S when a COMMIT runs, once
+#               for the transaction, however many orders are in it: a disk is waited for once
 #   cpu         busy loops, FAULT_HOGS on each processor, bounded in time
-#   statements  a trigger sleeps as long when an order is inserted
+#   statements  a trigger sleeps as long when orders are inserted, once for the statement
 #
 # The sleeping triggers are as good as a slow disk or a missing index: more work before the COMMIT
 # returns, more work in a statement. What the proof looks at is the database and /proc, not the
@@ -49,10 +50,13 @@ _fault_pool() {
     target_restart
 }
 
-# A BEFORE trigger is part of its statement; a deferred one runs within COMMIT.
+# A BEFORE trigger is part of its statement; a deferred one runs within COMMIT, for each row, and
+# remembers by a setting that ends with the transaction.
 _fault_trigger() {
     target_sql "CREATE FUNCTION fault_sleep() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_sleep($FAULT_SLEEP_S); RETURN NEW; END'; CREATE $1"
+        'BEGIN IF current_setting(''fault.slept'', true) IS DISTINCT FROM ''yes'' THEN
+            PERFORM set_config(''fault.slept'', ''yes'', true), pg_sleep($FAULT_SLEEP_S);
+        END IF; RETURN NEW; END'; CREATE $1"
 }
 
 _fault_hogs() {
@@ -105,7 +109,7 @@ fault_arm() {
     commit) _fault_trigger 'CONSTRAINT TRIGGER fault AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION fault_sleep()' ;;
     cpu) _fault_hogs ;;
-    statements) _fault_trigger 'TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault_sleep()' ;;
+    statements) _fault_trigger 'TRIGGER fault BEFORE INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION fault_sleep()' ;;
     *) die "no such fault: $1" ;;
     esac
     _fault_watch "$2"
