@@ -2,8 +2,9 @@
  *
  * libpq's pipeline mode (its version 14 and later; PostgreSQL manual, "Pipeline Mode"): commands
  * are put into libpq's buffer one behind the other, and a Sync ends them; the server runs them in
- * order and answers when it comes to the Sync. After the first that fails it runs nothing more up
- * to the Sync, so a COMMIT behind it is never executed. Pipeline mode is entered for one round trip
+ * order and answers when it comes to the Sync, or to a Flush: there is one behind each command, so
+ * that the time until its answer is its own. After the first that fails it runs nothing more up to
+ * the Sync, so a COMMIT behind it is never executed. Pipeline mode is entered for one round trip
  * and left at its end; when it cannot be left, the connection is broken.
  *
  * Answers come in the order of the commands, each ended by a NULL, and the Sync's last. The first
@@ -28,7 +29,23 @@ enum {
 static const char SQL_BEGIN[] = "BEGIN";
 static const char SQL_COMMIT[] = "COMMIT";
 
+/* Whose time is whose: the stage of each command, and up to when all is booked. */
+struct booking {
+    enum stage stages[COMMANDS_MAX];
+    int last; /* command */
+    int64_t since_ns;
+};
+
 /* -------------------------------------------------------------------------------- round trips */
+
+/* What has passed since the answer before is that command's. */
+static void book(const struct pg *pg, struct booking *booking, int command)
+{
+    int64_t now_ns = clock_now_ns();
+    int known = command < booking->last ? command : booking->last;
+    stages_add_since(pg->stages, booking->stages[known], booking->since_ns);
+    booking->since_ns = now_ns;
+}
 
 /* PQsendQuery is not allowed in pipeline mode. */
 static int send_bare(PGconn *conn, const char *sql)
@@ -42,14 +59,16 @@ static int send_calls(PGconn *conn, const struct pg_call *calls, int count)
     for (int i = 0; i < count && sent; i++) {
         const struct pg_statement *statement = calls[i].statement;
         sent = PQsendQueryPrepared(conn, statement->name, statement->params, calls[i].values, NULL,
-                                   NULL, 0);
+                                   NULL, 0) &&
+               PQsendFlushRequest(conn);
     }
     return sent;
 }
 
 /* Reads to the end of the round trip: good[i] is command i's result if it succeeded, the caller's
  * to clear even if the status is not ST_OK. */
-static enum status read_answers(struct pg *pg, PGresult *good[COMMANDS_MAX], int64_t deadline_ns)
+static enum status read_answers(struct pg *pg, PGresult *good[COMMANDS_MAX],
+                                struct booking *booking, int64_t deadline_ns)
 {
     enum status status = ST_OK;
     int command = 0;
@@ -69,6 +88,7 @@ static enum status read_answers(struct pg *pg, PGresult *good[COMMANDS_MAX], int
         ExecStatusType kind = PQresultStatus(result);
         bool success = kind == PGRES_COMMAND_OK || kind == PGRES_TUPLES_OK;
         if (success && command < COMMANDS_MAX && good[command] == NULL) {
+            book(pg, booking, command);
             good[command] = result;
             continue;
         }
@@ -88,7 +108,8 @@ static enum status read_answers(struct pg *pg, PGresult *good[COMMANDS_MAX], int
 /* Sends first (NULL: nothing), the calls, and last (NULL: nothing), and reads the answers. first
  * waits for nothing, so the bound does not count it. */
 static enum status run_round_trip(struct pg *pg, const char *first, const struct pg_call *calls,
-                                  int count, const char *last, PGresult *good[COMMANDS_MAX])
+                                  int count, const char *last, PGresult *good[COMMANDS_MAX],
+                                  struct booking *booking)
 {
     PGconn *conn = pg->conn;
     pg_open_exchange(pg);
@@ -99,7 +120,7 @@ static enum status run_round_trip(struct pg *pg, const char *first, const struct
         return pg_set_lost(pg, PQerrorMessage(conn)); /* it is open how much of it went out */
     }
     int64_t deadline_ns = pg_answer_deadline_ns(pg, last == NULL ? count : count + 1);
-    enum status status = read_answers(pg, good, deadline_ns);
+    enum status status = read_answers(pg, good, booking, deadline_ns);
     if (!PQexitPipelineMode(conn)) {
         pg->broken = true; /* answers are missing */
     }
@@ -143,51 +164,52 @@ static void hand_over(enum status status, struct pg_call *calls, int count, PGre
     }
 }
 
-static enum stage stage_of(const struct pg_call *calls, int count)
+/* The commands' stages: BEGIN's time is that of the first call, COMMIT's its own. */
+static struct booking open_booking(const struct pg_call *calls, int count, bool begins)
 {
+    struct booking booking = {.last = count, .since_ns = clock_now_ns()};
     for (int i = 0; i < count; i++) {
-        if (calls[i].statement->stage == STAGE_LOCK_WAIT) {
-            return STAGE_LOCK_WAIT;
-        }
+        booking.stages[begins ? i + 1 : i] = calls[i].statement->stage;
     }
-    return STAGE_STATEMENTS;
+    booking.stages[begins ? 0 : count] = begins ? calls[0].statement->stage : STAGE_COMMIT;
+    return booking;
 }
 
 enum status pg_begin_with(struct pg *pg, struct pg_call *calls, int count)
 {
-    int64_t since_ns = clock_now_ns();
     PGresult *good[COMMANDS_MAX] = {NULL};
     reset_calls(calls, count);
     if (pg_is_broken(pg)) {
         return pg_refuse(pg);
     }
+    struct booking booking = open_booking(calls, count, true);
     assert(PQtransactionStatus(pg->conn) == PQTRANS_IDLE);
     enum status status = prepare_calls(pg, calls, count);
     if (status == ST_OK) {
-        status = run_round_trip(pg, SQL_BEGIN, calls, count, NULL, good);
+        status = run_round_trip(pg, SQL_BEGIN, calls, count, NULL, good, &booking);
     }
     PQclear(good[0]);
     hand_over(status, calls, count, good + 1);
-    stages_add_since(pg->stages, stage_of(calls, count), since_ns);
+    book(pg, &booking, count);
     return status;
 }
 
 enum status pg_commit_with(struct pg *pg, struct pg_call *calls, int count)
 {
-    int64_t since_ns = clock_now_ns();
     PGresult *good[COMMANDS_MAX] = {NULL};
     reset_calls(calls, count);
     if (pg_is_broken(pg)) {
         return pg_refuse(pg);
     }
+    struct booking booking = open_booking(calls, count, false);
     assert(PQtransactionStatus(pg->conn) != PQTRANS_IDLE);
     enum status status = prepare_calls(pg, calls, count);
     if (status == ST_OK) {
-        status = run_round_trip(pg, NULL, calls, count, SQL_COMMIT, good);
+        status = run_round_trip(pg, NULL, calls, count, SQL_COMMIT, good, &booking);
         status = pg_judge_commit(pg, status, good[count]);
     }
     PQclear(good[count]);
     hand_over(status, calls, count, good);
-    stages_add_since(pg->stages, STAGE_COMMIT, since_ns);
+    book(pg, &booking, count);
     return status;
 }

@@ -126,24 +126,35 @@ static inline void proxy_from_client(struct proxy *proxy, struct proxy_pair *pai
     }
 }
 
+/* Whether the server has said all: ReadyForQuery comes last. */
+static inline bool proxy_ends_ready(const char *chunk, ssize_t length)
+{
+    return length >= READY_BYTES && memcmp(chunk + length - READY_BYTES, "Z\0\0\0\5", 5) == 0;
+}
+
+/* An answer may come in pieces; what is done to it is done to all of it. */
 static inline void proxy_from_server(struct proxy *proxy, struct proxy_pair *pair)
 {
     char chunk[PROXY_CHUNK];
     ssize_t length = recv(pair->server, chunk, sizeof(chunk), 0);
     enum proxy_fault fault = pair->triggered ? proxy->fault : PROXY_PASS;
-    if (fault == PROXY_INSERT || fault == PROXY_REPLACE) {
+    const bool cuts =
+        fault == PROXY_LOSE_ANSWER || fault == PROXY_REPLACE || fault == PROXY_CUT_READY;
+    const bool is_whole = proxy_ends_ready(chunk, length);
+    if (fault == PROXY_INSERT || (fault == PROXY_REPLACE && is_whole)) {
         proxy_send(pair->client, proxy->message, proxy->message_length);
     }
-    if (fault == PROXY_CUT_READY && length > READY_BYTES) {
-        proxy_send(pair->client, chunk, (size_t)length - READY_BYTES);
+    if (fault == PROXY_CUT_READY && length > 0) {
+        proxy_send(pair->client, chunk, (size_t)(is_whole ? length - READY_BYTES : length));
     }
-    if (length <= 0 || fault == PROXY_LOSE_ANSWER || fault == PROXY_REPLACE ||
-        fault == PROXY_CUT_READY) {
+    if (length <= 0 || (cuts && is_whole)) {
         proxy_close_pair(pair);
         return;
     }
-    pair->triggered = false;
-    proxy_send(pair->client, chunk, (size_t)length);
+    if (!cuts) {
+        pair->triggered = false;
+        proxy_send(pair->client, chunk, (size_t)length);
+    }
 }
 
 static inline void proxy_accept(struct proxy *proxy)

@@ -35,7 +35,7 @@ WORK_X=1.5      # and all work together by this factor, because a shortage slows
                 # pool slows none: with it, no stage's work has grown by that much
 ORDERS_MIN=30   # answered in a part or window, else it says nothing
 SAMPLES_MIN=5   # of /debug, likewise
-LOCK_SEEN=0.5   # share of the samples with a foreign root
+LOCK_SEEN=0.2   # share of the samples with a foreign root: a blocked sale may rest between two tries
 POOL_SEEN=0.2   # share of the samples with all of a pool lent out,
 LENT_X=2        # at least so many times what it was without the fault
 

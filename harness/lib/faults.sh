@@ -124,7 +124,7 @@ _fault_least() { awk -v v="$1" -v least="$2" -v what="$3" 'BEGIN { if (v + 0 < l
 _fault_proof() {
     local us p50
     case $FAULT_ARMED in
-    lock) _fault_least "$(_fault_share 3 "$1")" 0.5 "the locked row made too few wait" ;;
+    lock) _fault_least "$(_fault_share 3 "$1")" 0.2 "the locked row made too few wait" ;;
     pool)
         (($(column 1 "$1" | sort -n | tail -n 1) <= _FAULT_SESSIONS)) || printf 'the pool is not small'
         _fault_least "$(_fault_share 2 "$1")" 0.1 "the small pool was hardly used"
