@@ -113,8 +113,8 @@ MUST_USE enum status pg_run_count(struct pg *pg, const struct pg_statement *stat
  * last's, so the client listens for as many statement timeouts as there are calls (and one for
  * COMMIT), and the grace once: a frozen server is noticed that much later than by pg_run.
  *
- * Time is booked to each statement's stage up to its answer, preparing and BEGIN to the first one's,
- * what comes after the last answer to that one's, or to STAGE_COMMIT. */
+ * Time is booked to each statement's stage up to its answer, preparing and BEGIN to the first
+ * one's, what comes after the last answer to that one's, or to STAGE_COMMIT. */
 MUST_USE enum status pg_begin_with(struct pg *pg, struct pg_call *calls, int count);
 MUST_USE enum status pg_commit_with(struct pg *pg, struct pg_call *calls, int count);
 
