@@ -220,7 +220,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 # The lines that begin with "#: " are what `make help` prints, in this order.
 
 .PHONY: help demo setup doctor all $(addprefix phase,$(PHASES)) server diffs failures matrix \
-	check check-quick check-all bench-tickets lint format clean tests tools print-phases print-cflags
+	check check-quick check-all mutants bench-tickets lint format clean tests tools print-phases print-cflags
 
 #: First
 #:   make demo               install what is missing, then the story in four minutes
@@ -300,6 +300,7 @@ matrix:
 #:   make check-quick        without sanitizers, linters and scenarios: a few minutes
 #:   make check-phase1       phase 1 only: the contract in three modes, and its scenarios
 #:   make check-all          everything long as well
+#:   make mutants            a line taken out of a phase: is the failure there that it prevents?
 #:   make lint               shellcheck, cppcheck, clang-tidy, gcc -fanalyzer
 #:   make bench-tickets      a million of phase 4's tickets: their memory, and a lookup's time
 check:
@@ -313,6 +314,10 @@ check-all:
 
 check-phase%:
 	@harness/check.sh phase $*
+
+mutants:
+	@harness/setup.sh tier1 test
+	@exec harness/mutants.sh
 
 bench-tickets: $(B)/tests/bench_tickets
 	@$<

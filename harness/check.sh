@@ -27,6 +27,9 @@ CONTRACT_S=600 # one phase in one mode, beside the others
 CONTRACT_PORT=14000 # phase N takes 100 from here + 100 N, so that suites side by side do not meet
 LINT_S=300
 SCENARIOS_S=2400
+MUTANTS_S=1800
+# Of each kind of failure one, and those that are soon measured; make check-all takes them all.
+MUTANTS_SHORT=(batched-stock-within key-makes-id pessimistic-for-update sale-workers sharded-all-shards queue-bound)
 MEASURING='test_(loadgen|server_cost|front_door|log_cost|async_pace|prometheus)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0
@@ -265,8 +268,16 @@ scenario_step() {
     step "scenarios${1:+ phase $1}" "$SCENARIOS_S" counts "$ROOT/harness/scenarios-check.sh" "$@"
 }
 
+# In full: all of them, and the phases without the patches.
+mutants_step() {
+    local args=("${MUTANTS_SHORT[@]}")
+    [[ -z ${CHECK_LONG-} ]] || args=(--both)
+    step "mutants" "$MUTANTS_S" counts "$ROOT/harness/mutants.sh" "${args[@]}"
+}
+
 static_steps() {
     step "guards" "$LINT_S" counts "$ROOT/harness/guards.sh"
+    step "mutants apply" "$LINT_S" counts "$ROOT/harness/mutants.sh" --apply-only
     step "openapi.yaml" "$LINT_S" plain "$ROOT/build/venv/bin/openapi-spec-validator" \
         "$ROOT/harness/contract/openapi.yaml"
 }
@@ -294,6 +305,7 @@ run_all() {
         build_step "$mode"
         mode_steps "$mode" "${phases[@]}"
     done
+    mutants_step
     scenario_step
 }
 

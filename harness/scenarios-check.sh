@@ -29,7 +29,8 @@ on_exit rm -f "$ROOT/$output"
 
 # cells: a line "script<tab>target<tab>seed" for each run; no seed: the script's own.
 cells() {
-    local script n seed kind workers=DB_WORKERS=16,SALE_WORKERS=16,DB_POOL=20
+    # A lock is waited for longer than PostgreSQL takes to look for a ring, 1 s.
+    local script n seed kind workers=DB_WORKERS=16,SALE_WORKERS=16,DB_POOL=20,DB_LOCK_MS=5000
     verdict_cells "${phases[@]}"
     printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4 last-units.sh 6 \
         last-units.sh "6,INVENTORY=sharded,$workers"
