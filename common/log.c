@@ -156,7 +156,7 @@ static bool append_string(struct line *line, const char *text)
 static const char *format_decimal(int64_t value, int decimals, char out[VALUE_SIZE])
 {
     uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char *at = out + VALUE_SIZE - 1;
+    char *at = &out[VALUE_SIZE - 1];
     *at = '\0';
     for (int digits = 0; left > 0 || digits <= decimals; digits++) {
         if (digits > 0 && digits == decimals) {

@@ -26,6 +26,8 @@ turned_away() {
 }
 
 once() { # what needs no pairs
+    progress_end
+    printf '\n%s\n' "${BOLD}$(target_name)${PLAIN}"
     load_stock "$LOAD_UNITS"
     load_closed all-ask "$CROWD" "$WINDOW"
     figure "all ask: p50 of a confirmation" "$(load_get .orders.complete_ms.p50)" "ms"
@@ -54,7 +56,9 @@ for ((round = 1; round <= ROUNDS; round++)); do
     done
 done
 for target in "${TARGETS[@]}"; do
-    TARGET=$target
+    target_parse "$target"
+    progress_end
+    printf '\n%s\n' "${BOLD}$(target_name), in $ROUNDS rounds${PLAIN}"
     figure "confirmed/s, $CROWD clients (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $2 }' "$RUN/rounds.tsv" | median)" "orders/s"
     [[ $target == "$BASE" ]] || figure "... over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
 done

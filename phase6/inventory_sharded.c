@@ -198,7 +198,7 @@ static enum status divide(struct pg *pg, const struct order_texts *texts, int64_
 static enum status combine(struct pg *pg, const struct order *order,
                            const struct order_texts *texts, enum order_outcome *outcome)
 {
-    int64_t left, rows, count;
+    int64_t left, rows, count = 0;
     enum status status = ask(pg, &LOCK_BUYER, order, texts, outcome);
     if (status != ST_OK || *outcome != ORDER_PENDING) {
         return status;

@@ -184,7 +184,8 @@ static inline void assert_commit_resolves(enum proxy_fault fault, struct order o
                                           enum order_outcome wanted)
 {
     enum order_outcome outcome;
-    const char *word = wanted == ORDER_CONFIRMED ? CONFIRM_WORD : REFUSE_WORD;
+    static const char *const words[] = {REFUSE_WORD, CONFIRM_WORD};
+    const char *word = words[wanted == ORDER_CONFIRMED];
     proxy_set(proxy, fault, word, NULL, 0);
     ck_assert_status(INVENTORY.decide(pg, &order, &outcome), ST_UNKNOWN);
     proxy_set(proxy, PROXY_PASS, NULL, NULL, 0);
