@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# test_scaling: what phase 6 is for, in figures: many times phase 1's durable orders per second, exact,
+# and sooner for each buyer.
+#
+# scaling.sh on phase 1 with a pool of 16, which is its best, and on phase 6; with CHECK_LONG also with
+# phase 1's own pool, and the sharded inventory. Ratios of the same rounds, medians of 5. Prints `ok NAME`,
+# `not ok NAME: why` or, where others used much of the processors, `skip NAME: why`.
+set -euo pipefail
+unset MODE DATABASE_URL
+# shellcheck source=harness/lib/common.sh
+source "$(dirname "$0")/../lib/common.sh"
+# shellcheck source=harness/lib/machine.sh
+source "$ROOT/harness/lib/machine.sh"
+
+POOL16=1,DB_POOL=16
+SHARDED=6,INVENTORY=sharded,SHARDS=16,DB_WORKERS=16,SALE_WORKERS=16,DB_POOL=20
+WINDOWS_S=(1 2.5) # the next when the one before says no
+
+cd "$ROOT"
+output=$(mktemp)
+on_exit rm -f "$output"
+
+value() { jq -r --arg t "$1" --arg n "$2" '[.figures[] | select(.target == $t and (.name | startswith($n))) | .value][0]' "$summary"; }
+
+# holds NAME VALUE OP LIMIT
+holds() {
+    if awk -v a="$2" -v b="$4" "BEGIN { exit !(a $3 b && a ~ /^[0-9.]+\$/ && b ~ /^[0-9.]+\$/) }"; then
+        say "ok $1 ($2)"
+    elif awk -v f="$foreign" -v max="$MACHINE_FOREIGN_MAX" 'BEGIN { exit !(f > max) }'; then
+        say "skip $1: $2, not $3 $4, but others used $foreign cores meanwhile"
+    else
+        say "not ok $1: $2, not $3 $4"
+        failed=1
+    fi
+}
+
+# judge BASE LEAST [SHARDED]: a run of scaling.sh, and what has to hold of it, in $verdicts.
+judge() {
+    local status=0
+    NO_COLOR=1 DURATION=$seconds run_tied harness/scaling.sh "$1" 6 "${@:3}" >"$output" 2>/dev/null || status=$?
+    summary=$(sed -n 's/^kept: \(build\/runs\/[^ ]*\).*/\1/p' "$output")/summary.json
+    ((status != 1)) || { tail -n 2 "$output" >&2 && die "scaling.sh ended with status 1"; }
+    foreign=$(value 6 'cores that others used')
+    [[ $foreign != null ]] || foreign=$(value "${3:-6}" 'cores that others used')
+    holds "phase 6 confirms at least $2 times what $1 does" "$(value 6 '... over')" '>=' "$2"
+    [[ -z ${3-} ]] || holds "its sharded inventory at least 2.5 times" "$(value "$3" '... over')" '>=' 2.5
+    holds "its p99 of a confirmation, ms, is below the p50 of $1" "$(value 6 'all ask: p99')" '<' "$(value "$1" 'all ask: p50')"
+    holds "it flushes at most 0.15 times for an order" "$(value 6 'WAL flushes')" '<=' 0.15
+    holds "it turns away at least twice as many when all is sold" "$(awk -v a="$(value 6 'sold out')" -v b="$(value "$1" 'sold out')" 'BEGIN { print b > 0 ? a / b : "none" }')" '>=' 2
+}
+
+run() {
+    for seconds in "${WINDOWS_S[@]}"; do
+        failed=0
+        judge "$@" >"$output.verdicts"
+        ((failed == 0)) || continue
+        break
+    done
+    cat "$output.verdicts"
+    rm -f "$output.verdicts"
+    worst=$((worst | failed))
+}
+
+worst=0
+run "$POOL16" 10
+if [[ -n ${CHECK_LONG-} ]]; then run 1 15 "$SHARDED"; fi
+exit "$worst"
