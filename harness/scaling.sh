@@ -9,40 +9,14 @@
 # CLIENTS: 64. DURATION: seconds of a window (2).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
+# shellcheck source=harness/lib/scaling.sh
+source "$ROOT/harness/lib/scaling.sh"
 scenario_begin scaling "The same crowd on one hot sale: durable orders per second, and what they cost." 45 90 "$@"
 
 WINDOW=${DURATION:-2} CROWD=${CLIENTS:-64} ROUNDS=5
 ASK=0.02    # of the accepted orders
 FEWEST=100  # confirmed in a window, else it proves nothing
-SMALL=2000  # units of the audited sale
 BASE=${TARGETS[0]}
-
-# turned_away: orders that the last window's target rejected as sold out, per second: by reply, or by row.
-turned_away() {
-    local end
-    end=$(load_get .window_ended_at)
-    calc "($(load_get '.orders.problems.sold_out // 0') / $(load_get .duration_s)) + $(target_sql "SELECT count(*) FROM audit_orders
-        WHERE reason = 'sold_out' AND decided_at BETWEEN timestamptz '$end' - interval '$WINDOW s' AND '$end'") / $WINDOW"
-}
-
-once() { # what needs no pairs
-    progress_end
-    printf '\n%s\n' "${BOLD}$(target_name)${PLAIN}"
-    load_stock "$LOAD_UNITS"
-    load_closed all-ask "$CROWD" "$WINDOW"
-    figure "all ask: p50 of a confirmation" "$(load_get .orders.complete_ms.p50)" "ms"
-    figure "all ask: p99 of a confirmation" "$(load_get .orders.complete_ms.p99)" "ms"
-    load_flushes "$CROWD" "$WINDOW"
-    figure "WAL flushes per confirmed order" "$LOAD_FLUSHES"
-    load_stock 0
-    load_closed sold-out "$CROWD" "$WINDOW" --await $ASK
-    figure "sold out: turned away" "$(turned_away)" "orders/s"
-    load_stock $SMALL
-    load_race small "$CROWD" "$WINDOW" --quantity 1-3
-    load_audit
-    figure "a sale of $SMALL units, audited" "$AUDIT_SAID"
-    scenario_worse "$AUDIT_STATUS"
-}
 
 for ((round = 1; round <= ROUNDS; round++)); do
     for target in "${TARGETS[@]}"; do
@@ -51,7 +25,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
         load_closed "round-$round" "$CROWD" "$WINDOW" --await $ASK
         load_trust $FEWEST $FEWEST
         printf '%s\t%s\t%s\n' "$target" "$LOAD_CONFIRMED_S" "$LOAD_FOREIGN" >>"$RUN/rounds.tsv"
-        ((round > 1)) || once
+        ((round > 1)) || scaling_once "$CROWD" "$WINDOW" "$ASK"
         target_stop
     done
 done
