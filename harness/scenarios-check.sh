@@ -35,6 +35,7 @@ cells() {
     printf '%s\t%s\n' flash-sale.sh 1 ceilings.sh 1,DB_POOL=16 frozen-db.sh 4 last-units.sh 6 \
         last-units.sh "6,INVENTORY=sharded,$workers"
     [[ -n ${CHECK_LONG-} ]] || return 0
+    printf 'million.sh\t6\n'
     for script in "${SEEDED[@]}"; do
         for n in 4 5; do
             for seed in {1..5}; do printf '%s\t%s\t%s\n' "$script.sh" "$n" "$seed"; done

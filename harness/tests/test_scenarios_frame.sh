@@ -59,7 +59,7 @@ ended() {
     if [[ $status == "$1" ]]; then ok "$2"; else not_ok "$2" "status $status, not $1"; fi
 }
 
-for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db queue-lag worker-starvation ceilings hot-row flash-sale crash retry-storm last-units; do
+for script in pool-exhaustion startup-order oversell overload metastable queue-overflow tail-latency lock-contention slow-db frozen-db queue-lag worker-starvation ceilings hot-row scaling million flash-sale crash retry-storm last-units; do
     run 0 "$script explains itself" "harness/$script.sh" --help
     says "$script says what a target is" 'TARGET is a phase'
 done
