@@ -2,9 +2,8 @@
  * First used by phase 4 (its tickets).
  *
  * A set of condition variables under one lock, the caller's: a hash says at whose bell one waits.
- * Things that share a bell wake each other's sleepers, who look again and sleep on: so a wait is a
- * loop around a condition, as always. Nobody waits for a bell that is not his and pays for it only
- * by chance, one in BELLS_COUNT. */
+ * Who shares a bell by chance, one in BELLS_COUNT, pays with a needless wake-up: he looks again and
+ * sleeps on. So a wait is a loop around a condition, as always. */
 #ifndef FLASHDEAL_BELLS_H
 #define FLASHDEAL_BELLS_H
 

@@ -93,6 +93,7 @@ static enum status read_answers(struct pg *pg, PGresult *good[COMMANDS_MAX],
             continue;
         }
         if (!success && kind != PGRES_PIPELINE_SYNC && status == ST_OK) {
+            book(pg, booking, command); /* what it took to fail */
             status = pg_judge_error(pg, result);
         }
         PQclear(result);

@@ -30,7 +30,8 @@ struct worker;  /* one thread's view; opaque */
 /* How work gets in and out. Called on the workers' threads. */
 struct workers_duties {
     size_t piece_size; /* bytes, 1..WORKERS_PIECE_MAX; each place and each thread has as many */
-    /* How many of a piece's bytes, from the first, are in use: only these are copied. NULL: all. */
+    /* How many of a piece's bytes, from the first, are in use: only these are copied. NULL: all.
+     * Called under a lock, on any thread: a sum and no more. */
     size_t (*piece_used)(const void *piece);
     /* Waits for a piece and writes it to *piece. Anything but ST_OK: no more will come, and the
      * thread ends in good order. */

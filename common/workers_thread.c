@@ -6,7 +6,8 @@
  * it.
  *
  * The end is told by a clean-up handler, which runs however the thread ends (pthread_exit in a duty
- * included; what ends a thread without it ends the process). No duty is called with the lock held.
+ * included; what ends a thread without it ends the process). No duty but piece_used is called with
+ * the lock held.
  */
 #include "common/workers_private.h"
 

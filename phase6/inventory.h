@@ -3,7 +3,7 @@
  * A table of functions, so that a setting can choose the way to do it. Whatever the way: never more
  * units confirmed than there are, nobody told that a sale is sold out while what he asked for is
  * left, the stock always agrees with the confirmed orders, the per-user limit holds whoever decides
- * at the same time, and an order is decided once, however often it is asked for. */
+ * at the same time in the same way, and an order is decided once, however often it is asked for. */
 #ifndef INVENTORY_H
 #define INVENTORY_H
 

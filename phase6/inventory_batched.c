@@ -245,9 +245,9 @@ static void add_row(struct sql_array columns[COLUMNS], const struct order *order
     sql_array_add_bytea_hex(&columns[7], order->fingerprint, ORDER_FINGERPRINT_BYTES);
 }
 
-/* Ends the transaction. */
+/* Ends the transaction. The sale's row is left alone where nobody gets a unit. */
 static enum status write_and_commit(struct pg *pg, const struct batch *batch, const char *sale_id,
-                                    int64_t stock_left)
+                                    int64_t stock_before, int64_t stock_left)
 {
     struct sql_array columns[COLUMNS] = {0};
     for (int i = 0; i < batch->count; i++) {
@@ -263,7 +263,7 @@ static enum status write_and_commit(struct pg *pg, const struct batch *batch, co
     snprintf(stock, sizeof stock, "%" PRId64, stock_left);
     const char *const set_stock[] = {sale_id, stock};
     struct pg_call calls[] = {{&INSERT, rows, NULL}, {&SET_STOCK, set_stock, NULL}};
-    enum status status = pg_commit_with(pg, calls, 2);
+    enum status status = pg_commit_with(pg, calls, stock_left < stock_before ? 2 : 1);
     for (int i = 0; i < COLUMNS; i++) {
         sql_array_free(&columns[i]);
     }
@@ -282,8 +282,9 @@ static enum status decide_batch(struct pg *pg, struct order *orders, enum order_
     snprintf(sale_id, sizeof sale_id, "%" PRId64, orders[0].sale_id);
     find_firsts(&batch);
     enum status status = lock_and_read(pg, &batch, sale_id, &sale);
+    const int64_t stock_before = sale.stock_left;
     if (status == ST_OK && decide_all(&batch, &sale) > 0) {
-        status = write_and_commit(pg, &batch, sale_id, sale.stock_left);
+        status = write_and_commit(pg, &batch, sale_id, stock_before, sale.stock_left);
     }
     pg_rollback(pg); /* of what failed, or of nothing to write */
     return status;

@@ -2,8 +2,8 @@
  *
  * Three of the four find a sale's stock in the sale's row. The sharded one moves it into shards,
  * and finds it in either. So a database may go from the three to the sharded one and between the
- * three, but not back from shards: then the start is refused, since orders would be told sold_out.
- */
+ * three, one after the other (two ways at once do not see what the other sold), but not back from
+ * shards: then the start is refused, since orders would be told sold_out. */
 #include "inventory_choice.h"
 
 #include <assert.h>

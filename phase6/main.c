@@ -48,12 +48,12 @@ static struct config_setting settings[] = {
     CONFIG_SET_TEXT(CONFIG_TEXT, "BIND", "127.0.0.1", 1, 64, "address"),
     CONFIG_SET_TEXT(CONFIG_URI, "DATABASE_URL", "postgresql:///flashdeal", 1, 1024, "URI"),
     CONFIG_SET_INT("DB_POOL", 8, 2, 256, "connections: the workers', the rest for reads"),
-    CONFIG_SET_INT("DB_WORKERS", 4, 1, 255, "orders in the database at once"),
+    CONFIG_SET_INT("DB_WORKERS", 4, 1, 255, "batches in the database at once"),
     CONFIG_SET_CHOICE("INVENTORY", "batched", "pessimistic|optimistic|sharded|batched"),
     CONFIG_SET_INT("BATCH_MAX", 500, 1, ORDER_BATCH_MAX, "orders of a sale that a worker takes"),
     CONFIG_SET_INT("SHARDS", 16, 1, 1024, "rows of a sale's stock, if sharded"),
-    CONFIG_SET_INT("QUEUE_MAX", 4000, 1, 100000, "orders in line: half a second's work"),
-    CONFIG_SET_INT("SALE_QUEUE_MAX", 2000, 1, 100000, "orders in line, of one sale"),
+    CONFIG_SET_INT("QUEUE_MAX", 4000, 1, 100000, "orders in line or with a worker"),
+    CONFIG_SET_INT("SALE_QUEUE_MAX", 2000, 1, 100000, "the same, of one sale"),
     CONFIG_SET_INT("SALE_WORKERS", 1, 1, 255, "workers at one sale at once"),
     CONFIG_SET_INT("TICKETS_MAX", 100000, 256, 1000000, "orders remembered in memory"),
     CONFIG_SET_INT("LONGPOLL_MAX", 128, 0, 4096, "requests that wait for an order"),
@@ -191,7 +191,7 @@ int main(void)
                           .rate_users = RATE_USERS_MAX,
                           .optimistic_tries = OPTIMISTIC_TRIES};
     if (parts_start(&parts, &database) != ST_OK) {
-        return fail("db_unavailable", "the sales could not be read");
+        return fail("db_unavailable", "the sales could not be read, or see the line before");
     }
     int exit_status = serve(&parts);
     parts_free(&parts);

@@ -1,16 +1,12 @@
 /* Takes orders of one sale from the queue, has them decided, tells their tickets.
  *
  * Whoever takes orders takes all that have queued up, up to batch_max: what came while the last
- * COMMIT was on its way to the disk is the next batch, and nobody waits for one to fill. If a batch
- * fails as a whole, its orders are decided one by one, so that one bad order costs the others
- * nothing.
+ * COMMIT was on its way to the disk is the next batch, and nobody waits for one to fill.
  *
  * What was accepted is decided. A fault of the database is no fault of the order's: what could not
  * be decided goes back to the front of its sale's line, and the sale rests, longer from time to
  * time and never as long as the next (full jitter). The worker does not wait with it: other sales
- * have other rows. Only an order that fails by itself, every time, is failed: one that breaks a
- * constraint, or that the database refuses DB_TRIES_MAX times for a reason that has nothing to do
- * with load.
+ * have other rows.
  *
  * A try may be repeated after an unknown COMMIT or by a worker that replaces this one: the same
  * order is given the same outcome. The ticket is finished before the order leaves the queue: at no
@@ -22,17 +18,13 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/random.h"
 #include "common/stages.h"
-#include "order_rows.h"
+#include "order_batch.h"
 
 enum {
     /* Waited for a connection beyond the bound of an attempt to make one: the database that takes
      * all of that bound would else be reached by no worker. */
     ACQUIRE_MARGIN_MS = 500,
-    BACKOFF_MIN_MS = 20,
-    BACKOFF_MAX_MS = 1000,
-    DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
     NS_PER_US = 1000,
     DB_STAGES = 4,
 };
@@ -84,74 +76,6 @@ static enum status acquire(struct order_worker *self, struct stages *stages, str
     return dbpool_acquire(self->work.pool, deadline_ns, stages, out);
 }
 
-/* Whether it is the order that is wrong, not the database or the moment. */
-static bool is_poison(enum status status)
-{
-    return status == ST_CONSTRAINT || status == ST_DB;
-}
-
-/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
- * that row: then only the ticket knows, for as long as it lives. */
-static enum status fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
-{
-    enum status status = order_rows_fail(pg, order, outcome);
-    return is_poison(status) ? ST_OK : status;
-}
-
-static int64_t backoff_ms(int tries)
-{
-    int64_t longest_ms = BACKOFF_MIN_MS;
-    while (tries-- > 1 && longest_ms < BACKOFF_MAX_MS) {
-        longest_ms *= 2;
-    }
-    return 1 + (int64_t)random_below((uint32_t)longest_ms);
-}
-
-static enum status decide_one(const struct order_worker *self, struct worker *worker, struct pg *pg,
-                              struct order *order, enum order_outcome *outcome)
-{
-    enum status status = ST_OK;
-    for (int refusals = 1; refusals <= DB_TRIES_MAX; refusals++) {
-        worker_beat(worker);
-        status = self->work.inventory->decide(pg, order, outcome);
-        if (status != ST_DB) {
-            break;
-        }
-        if (!worker_pause(worker, clock_deadline_ns(backoff_ms(refusals)))) {
-            return ST_CLOSED;
-        }
-    }
-    return is_poison(status) ? fail(pg, order, outcome) : status;
-}
-
-/* One by one, as far as it comes. */
-static enum status decide_each(const struct order_worker *self, struct worker *worker,
-                               struct pg *pg, struct piece *piece)
-{
-    enum status status = ST_OK;
-    while (status == ST_OK && piece->done < piece->count) {
-        status = decide_one(self, worker, pg, &piece->orders[piece->done],
-                            &piece->outcomes[piece->done]);
-        piece->done += status == ST_OK;
-    }
-    return status;
-}
-
-static enum status decide(const struct order_worker *self, struct worker *worker, struct pg *pg,
-                          struct piece *piece)
-{
-    const struct inventory *inventory = self->work.inventory;
-    enum status status = ST_DB; /* as of a batch that has to be decided one by one */
-    if (inventory->decide_batch != NULL) {
-        status = inventory->decide_batch(pg, piece->orders, piece->outcomes, piece->count);
-    }
-    if (is_poison(status)) {
-        return decide_each(self, worker, pg, piece);
-    }
-    piece->done = status == ST_OK ? piece->count : 0;
-    return status;
-}
-
 /* ------------------------------------------------------------------------------------- its duties
  */
 
@@ -185,7 +109,8 @@ static enum status work(struct worker *worker, void *data, void *context)
     struct stages stages = {0};
     int64_t began_ns = clock_now_ns();
     if (acquire(self, &stages, &pg) == ST_OK) {
-        (void)decide(self, worker, pg, piece);
+        piece->done = order_batch_decide(self->work.inventory, worker, pg, piece->orders,
+                                         piece->outcomes, piece->count, piece->tries);
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
@@ -232,7 +157,7 @@ static void finish(const void *data, void *context)
     }
     int back = piece->count - piece->done;
     /* The first time at once: it may have been no more than a connection that was lost. */
-    int64_t until_ns = piece->tries > 0 ? clock_deadline_ns(backoff_ms(piece->tries)) : 0;
+    int64_t until_ns = piece->tries > 0 ? clock_deadline_ns(order_batch_rest_ms(piece->tries)) : 0;
     self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,
                                   piece->done, until_ns);
     metrics_add(self->batches, 1);
@@ -270,6 +195,16 @@ static double read_age(void *context)
     return (double)stats_of(context).age_ns / (double)CLOCK_NS_PER_S;
 }
 
+static double read_resting(void *context)
+{
+    return (double)stats_of(context).resting;
+}
+
+static double read_sale_refused(void *context)
+{
+    return (double)stats_of(context).sale_refused;
+}
+
 static double read_refused(void *context)
 {
     return (double)stats_of(context).refused;
@@ -299,18 +234,23 @@ static void publish(struct order_worker *self)
         snprintf(labels, sizeof labels, "stage=\"%s\"",
                  i < DB_STAGES ? stages_name(db_stages[i]) : "other");
         self->parts[i] = metrics_histogram(metrics, "flashdeal_order_stage_seconds",
-                                           "Part of a try to decide an order.", labels);
+                                           "Part of a try to decide a batch of orders.", labels);
     }
     metrics_gauge(metrics, "flashdeal_order_queue_length", "Accepted orders in line.", "",
                   read_length, self);
-    metrics_gauge(metrics, "flashdeal_order_queue_max", "Accepted orders in line at most.", "",
-                  read_max, self);
+    metrics_gauge(metrics, "flashdeal_order_queue_max",
+                  "Accepted orders in line or with a worker at most.", "", read_max, self);
     metrics_gauge(metrics, "flashdeal_order_queue_unacked", "Orders that workers have.", "",
                   read_unacked, self);
     metrics_gauge(metrics, "flashdeal_order_queue_age_seconds",
                   "How long the first in line has waited.", "", read_age, self);
     metrics_sampled_counter(metrics, "flashdeal_order_queue_refused_total",
                             "Orders that found the line full.", "", read_refused, self);
+    metrics_sampled_counter(metrics, "flashdeal_order_queue_sale_refused_total",
+                            "Of these, orders that only their sale's part was full for.", "",
+                            read_sale_refused, self);
+    metrics_gauge(metrics, "flashdeal_order_queue_sales_resting",
+                  "Sales with orders in line of which nobody takes now.", "", read_resting, self);
 }
 
 struct workers *order_worker_start(const struct order_work *parts, int count, int64_t stuck_ms)

@@ -35,7 +35,8 @@ int64_t order_worker_try_ms(const struct inventory *inventory, int64_t connect_m
  * longer is replaced.
  * Publishes flashdeal_order_final_seconds{status} (from accept to the final state), the stages of
  * deciding flashdeal_order_stage_seconds{stage}, flashdeal_order_retries_total,
- * flashdeal_order_batches_total,
+ * flashdeal_order_batches_total, flashdeal_order_queue_sales_resting,
+ * flashdeal_order_queue_sale_refused_total,
  * flashdeal_order_queue_length, _max, _unacked, _age_seconds (gauges), _refused_total, and the
  * workers' own series. Call it once. */
 struct workers *order_worker_start(const struct order_work *work, int count, int64_t stuck_ms);

@@ -1,0 +1,90 @@
+/* A batch is decided in one transaction. If that fails because of one of its orders, they are
+ * decided one by one, so that one bad order costs the others nothing; likewise at every
+ * ALONE_EVERYth time that a batch comes back, since it may be its size that the database does not
+ * bear.
+ *
+ * Only an order that fails by itself, every time, is failed: one that breaks a constraint, or that
+ * the database refuses DB_TRIES_MAX times for a reason that has nothing to do with load. */
+#include "order_batch.h"
+
+#include "common/clock.h"
+#include "common/random.h"
+#include "order_rows.h"
+
+enum {
+    BACKOFF_MIN_MS = 20,
+    BACKOFF_MAX_MS = 1000,
+    DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
+    ALONE_EVERY = 8,
+};
+
+/* Whether it is the order that is wrong, not the database or the moment. */
+static bool is_poison(enum status status)
+{
+    return status == ST_CONSTRAINT || status == ST_DB;
+}
+
+int64_t order_batch_rest_ms(int tries)
+{
+    int64_t longest_ms = BACKOFF_MIN_MS;
+    while (tries-- > 1 && longest_ms < BACKOFF_MAX_MS) {
+        longest_ms *= 2;
+    }
+    return 1 + (int64_t)random_below((uint32_t)longest_ms);
+}
+
+/* How an order is decided, or failed. */
+typedef enum status step_function(struct pg *pg, struct order *order, enum order_outcome *outcome);
+
+/* Takes the step, again where the database refuses and says not why. ST_CLOSED: a stop gives up, or
+ * another has this worker's place. */
+static enum status insist(struct worker *worker, step_function *step, struct pg *pg,
+                          struct order *order, enum order_outcome *outcome)
+{
+    enum status status = ST_DB;
+    for (int refusals = 0; status == ST_DB && refusals < DB_TRIES_MAX; refusals++) {
+        if (!worker_pause(worker,
+                          refusals > 0 ? clock_deadline_ns(order_batch_rest_ms(refusals)) : 0)) {
+            return ST_CLOSED;
+        }
+        status = step(pg, order, outcome);
+    }
+    return status;
+}
+
+/* Decides the order, or fails it, unless it turns out to be decided. ST_OK also where the database
+ * refuses even that row: then only the ticket knows, for as long as it lives. */
+static enum status decide_one(const struct inventory *inventory, struct worker *worker,
+                              struct pg *pg, struct order *order, enum order_outcome *outcome)
+{
+    enum status status = insist(worker, inventory->decide, pg, order, outcome);
+    if (is_poison(status)) {
+        status = insist(worker, order_rows_fail, pg, order, outcome);
+    }
+    return is_poison(status) ? ST_OK : status;
+}
+
+/* One by one, as far as it comes. */
+static int decide_each(const struct inventory *inventory, struct worker *worker, struct pg *pg,
+                       struct order *orders, enum order_outcome *outcomes, int count)
+{
+    int done = 0;
+    while (done < count &&
+           decide_one(inventory, worker, pg, &orders[done], &outcomes[done]) == ST_OK) {
+        done++;
+    }
+    return done;
+}
+
+int order_batch_decide(const struct inventory *inventory, struct worker *worker, struct pg *pg,
+                       struct order *orders, enum order_outcome *outcomes, int count, int tries)
+{
+    enum status status = ST_DB; /* as of a batch that has to be decided one by one */
+    if (inventory->decide_batch != NULL && tries % ALONE_EVERY != ALONE_EVERY - 1) {
+        status = inventory->decide_batch(pg, orders, outcomes, count);
+    }
+    if (is_poison(status)) {
+        return decide_each(inventory, worker, pg, orders, outcomes, count);
+    }
+    return status == ST_OK ? count : 0;
+}
