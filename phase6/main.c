@@ -37,7 +37,7 @@ enum {
     LOCKS_ACQUIRE_MS = 500, /* /debug/locks: for its own connection */
     LOCKS_STATEMENT_MS = 1000,
     SPARE_THREADS = 64,     /* HTTP threads that nobody who waits for an order may take */
-    OPTIMISTIC_TRIES = 8,   /* before an order is given back to the line */
+    OPTIMISTIC_TRIES = 8,   /* before an order is given back to the line; 10 at most */
     RATE_USERS_MAX = 65536, /* users whose rate is remembered */
 };
 
