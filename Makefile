@@ -190,6 +190,8 @@ $(LEAF_TEST)inventory_keys: \
 PHASE6_ROWS := $(addprefix $(B)/phase6/,order.o order_rows.o idempotency.o)
 $(LEAF_TEST)inventory_optimistic: $(B)/phase6/inventory_optimistic.o $(PHASE6_ROWS)
 $(LEAF_TEST)inventory_sharded: $(B)/phase6/inventory_sharded.o $(PHASE6_ROWS)
+$(LEAF_TEST)order_batch: $(PHASE6_ROWS) \
+	$(addprefix $(B)/phase6/,order_batch.o inventory_batched.o inventory_pessimistic.o)
 $(LEAF_TEST)inventory_batched: $(PHASE6_ROWS) \
 	$(addprefix $(B)/phase6/,inventory_batched.o inventory_pessimistic.o)
 $(LEAF_TEST)sales: $(addprefix $(B)/phase4/,sales.o sales_cache.o)

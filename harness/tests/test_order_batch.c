@@ -1,0 +1,180 @@
+/* test_order_batch: orders are decided together, and one by one where one of them is bad or they
+ * have come back too often; on phase 6's own schema. */
+#include "phase6/idempotency.h"
+#include "phase6/order_batch.h"
+#include "phase6/order_rows.h"
+
+#define SCHEMA "phase6/schema.sql"
+#define INVENTORY inventory_batched
+
+static int keys; /* made so far */
+
+static void name_order(struct order *order)
+{
+    snprintf(order->key, sizeof order->key, "key %d", ++keys);
+    idempotency_identify(order);
+}
+
+#include "harness/tests/inventory_fixture.h"
+
+enum { COUNT = 5, BAD = 2, NEVER_STUCK_MS = 60000, ALONE_TRIES = 7 };
+
+static struct order orders[COUNT];
+static enum order_outcome outcomes[COUNT];
+
+/* What the one worker is to do, once, and what came of it. */
+static struct job {
+    const struct inventory *inventory;
+    int tries;
+    int done;
+    bool is_taken;
+} job;
+
+static enum status take(void *piece, void *context)
+{
+    (void)piece;
+    (void)context;
+    enum status status = job.is_taken ? ST_CLOSED : ST_OK;
+    job.is_taken = true;
+    return status;
+}
+
+static enum status work(struct worker *worker, void *piece, void *context)
+{
+    (void)piece;
+    (void)context;
+    job.done = order_batch_decide(job.inventory, worker, pg, orders, outcomes, COUNT, job.tries);
+    return ST_OK;
+}
+
+static void finish(const void *piece, void *context)
+{
+    (void)piece;
+    (void)context;
+}
+
+/* Orders of one unit of sale 1, decided by a worker. Returns how many are done. */
+static int decide(const struct inventory *inventory, int tries)
+{
+    job = (struct job){.inventory = inventory, .tries = tries};
+    struct workers *workers = workers_start(
+        1, NEVER_STUCK_MS,
+        &(struct workers_duties){.piece_size = 1, .take = take, .work = work, .finish = finish});
+    ck_assert_int_eq(workers_stop(workers, CLOCK_NEVER), 0);
+    workers_free(workers);
+    return job.done;
+}
+
+static void make_orders(void)
+{
+    memset(outcomes, 0, sizeof outcomes);
+    for (int i = 0; i < COUNT; i++) {
+        orders[i] = an_order(OPEN, 7 + i, 1, NOW_US);
+    }
+}
+
+static long transactions(void)
+{
+    return fixture_number("SELECT count(DISTINCT xmin::text) FROM orders");
+}
+
+START_TEST(test_orders_are_decided_together)
+{
+    make_orders();
+    ck_assert_int_eq(decide(&inventory_batched, 0), COUNT);
+    ck_assert_int_eq(transactions(), 1);
+    ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT);
+    assert_balanced();
+}
+END_TEST
+
+/* Its key has a row of another id: it cannot be written, not even as failed. */
+START_TEST(test_bad_order_costs_the_others_nothing)
+{
+    make_orders();
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO orders (id, sale_id, user_id, quantity, status, reason, "
+             "idempotency_key) VALUES (gen_random_uuid(), 1, %" PRId64 ", 1, 'failed', 'refused', "
+             "'%s')",
+             orders[BAD].user_id, orders[BAD].key);
+    fixture_sql(sql);
+    ck_assert_int_eq(decide(&inventory_batched, 0), COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        enum order_outcome wanted = i == BAD ? ORDER_FAILED : ORDER_CONFIRMED;
+        bool is_right = outcomes[i] == wanted || (i == BAD && outcomes[i] != ORDER_CONFIRMED &&
+                                                  outcomes[i] != ORDER_PENDING);
+        ck_assert_msg(is_right, "order %d: %s", i, order_status(outcomes[i]));
+    }
+    ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT + 1);
+    assert_balanced();
+}
+END_TEST
+
+START_TEST(test_nothing_is_done_while_the_row_is_held)
+{
+    make_orders();
+    options.lock_timeout_ms = 50;
+    struct pg *patient = pg;
+    pg = fixture_connect(&options);
+    PGconn *holder = hold_sale();
+    ck_assert_int_eq(decide(&inventory_batched, 0), 0);
+    ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), 0);
+    ck_assert_int_eq(decide(&inventory_pessimistic, 0), 0);
+    PQfinish(holder);
+    ck_assert_int_eq(rows(), 0);
+    ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
+    ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT);
+    pg_close(pg);
+    pg = patient;
+}
+END_TEST
+
+START_TEST(test_batch_that_comes_back_too_often_is_decided_one_by_one)
+{
+    make_orders();
+    ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), COUNT);
+    ck_assert_int_eq(transactions(), COUNT);
+    ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT);
+}
+END_TEST
+
+START_TEST(test_inventory_that_knows_no_batches_decides_each)
+{
+    make_orders();
+    ck_assert_int_eq(decide(&inventory_pessimistic, 0), COUNT);
+    ck_assert_int_eq(transactions(), COUNT);
+    assert_balanced();
+}
+END_TEST
+
+START_TEST(test_rest_grows_and_ends_at_a_second)
+{
+    int64_t longest_ms = 0;
+    for (int i = 0; i < 200; i++) {
+        ck_assert_int_ge(order_batch_rest_ms(1), 1);
+        ck_assert_int_le(order_batch_rest_ms(1), 20);
+        int64_t ms = order_batch_rest_ms(1000);
+        ck_assert_int_le(ms, 1280);
+        longest_ms = ms > longest_ms ? ms : longest_ms;
+    }
+    ck_assert_int_gt(longest_ms, 200); /* of 200 drawn up to a second, one is above a fifth */
+}
+END_TEST
+
+static void add_tests(TCase *tc)
+{
+    fixture_require("test_order_batch");
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, test_orders_are_decided_together);
+    tcase_add_test(tc, test_bad_order_costs_the_others_nothing);
+    tcase_add_test(tc, test_nothing_is_done_while_the_row_is_held);
+    tcase_add_test(tc, test_batch_that_comes_back_too_often_is_decided_one_by_one);
+    tcase_add_test(tc, test_inventory_that_knows_no_batches_decides_each);
+    tcase_add_test(tc, test_rest_grows_and_ends_at_a_second);
+}
+
+int main(void)
+{
+    return test_main("order_batch", add_tests);
+}
