@@ -57,22 +57,22 @@ static const char SQL_INSERT[] =
     "AS decided (id, user_id, quantity, accepted_us, status, reason, key, fingerprint)";
 
 /* Changes the row that is locked already. One row. */
-static const char SQL_SET_STOCK[] = "UPDATE sales SET stock_left = $2 WHERE id = $1";
+static const char SQL_SET_STOCK[] =
+    "UPDATE sales SET stock_left = $2, version = version + 1 WHERE id = $1";
 
 static const struct pg_statement LOCK_SALE = {"batch_lock", SQL_LOCK_SALE, 1, STAGE_LOCK_WAIT};
 static const struct pg_statement KNOWN = {"batch_known", SQL_KNOWN, 3, STAGE_STATEMENTS};
 static const struct pg_statement INSERT = {"batch_insert", SQL_INSERT, 9, STAGE_STATEMENTS};
-static const struct pg_statement SET_STOCK = {"batch_set_stock", SQL_SET_STOCK, 2,
-                                              STAGE_STATEMENTS};
+static const struct pg_statement SET_STOCK = {"batch_stock", SQL_SET_STOCK, 2, STAGE_STATEMENTS};
 
 enum {
     SLOTS = 4096, /* of a table of the batch's orders, twice as many as there can be, or more */
     NONE = -1,
+    COLUMNS = 8,      /* of an INSERT, beside the sale */
     ANSWERS_MAX = 10, /* of an order by itself, which is more than of a batch */
 };
 
-_Static_assert(SLOTS >= 2 * ORDER_BATCH_MAX && (SLOTS & (SLOTS - 1)) == 0,
-               "half empty, and a power of two");
+_Static_assert(SLOTS >= 2 * ORDER_BATCH_MAX, "half of it is empty");
 
 struct sale {
     bool is_there;
@@ -143,12 +143,14 @@ static void keep_known(struct batch *batch, const PGresult *result)
     for (int row = 0; row < PQntuples(result); row++) {
         int i = (int)number(result, row, 0) - 1;
         struct order *order = &batch->orders[i];
-        batch->bought[batch->first_of_user[i]] = number(result, row, 1);
+        if (batch->first_of_user[i] == i) {
+            batch->bought[i] = number(result, row, 1);
+        }
         if (PQgetisnull(result, row, 2)) {
             continue;
         }
-        const char *reason = PQgetisnull(result, row, 3) ? NULL : PQgetvalue(result, row, 3);
         batch->is_known[i] = true;
+        const char *reason = PQgetisnull(result, row, 3) ? NULL : PQgetvalue(result, row, 3);
         batch->outcomes[i] = order_outcome_of(PQgetvalue(result, row, 2), reason);
         order->sale_id = number(result, row, 4);
         order->user_id = number(result, row, 5);
@@ -163,7 +165,8 @@ static enum status lock_and_read(struct pg *pg, struct batch *batch, const char 
     struct sql_array ids = {0}, users = {0};
     for (int i = 0; i < batch->count; i++) {
         sql_array_add_text(&ids, batch->orders[i].id);
-        sql_array_add_int(&users, batch->orders[i].user_id);
+        bool is_first = batch->first_of_user[i] == i; /* his units are summed once; 0 is nobody */
+        sql_array_add_int(&users, is_first ? batch->orders[i].user_id : 0);
     }
     const char *const known[] = {sale_id, sql_array_text(&ids), sql_array_text(&users)};
     struct pg_call calls[] = {{&LOCK_SALE, &sale_id, NULL}, {&KNOWN, known, NULL}};
@@ -230,8 +233,6 @@ static int decide_all(struct batch *batch, struct sale *sale)
 
 /* ----------------------------------------------------------------------------------- writing */
 
-enum { COLUMNS = 8 };
-
 static void add_row(struct sql_array columns[COLUMNS], const struct order *order,
                     enum order_outcome outcome)
 {
@@ -245,7 +246,7 @@ static void add_row(struct sql_array columns[COLUMNS], const struct order *order
     sql_array_add_bytea_hex(&columns[7], order->fingerprint, ORDER_FINGERPRINT_BYTES);
 }
 
-/* Ends the transaction. The sale's row is left alone where nobody gets a unit. */
+/* Ends the transaction. Where nobody gets a unit the sale's row is left alone. */
 static enum status write_and_commit(struct pg *pg, const struct batch *batch, const char *sale_id,
                                     int64_t stock_before, int64_t stock_left)
 {
@@ -290,7 +291,7 @@ static enum status decide_batch(struct pg *pg, struct order *orders, enum order_
     return status;
 }
 
-/* By itself an order is decided under the same lock, one statement after the other. */
+/* Under the same lock, one statement after the other. */
 static enum status decide(struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     return inventory_pessimistic.decide(pg, order, outcome);

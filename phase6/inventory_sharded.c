@@ -91,7 +91,8 @@ static const char SQL_LOCK_SHARDS[] =
 static const char SQL_DIVIDE[] =
     "WITH sale AS (UPDATE sales SET stock_left = 0, version = version + 1 WHERE id = $1) "
     "INSERT INTO sale_shards (sale_id, shard, stock_left) "
-    "SELECT $1, i, CASE WHEN i < $3::integer THEN ($2::bigint + $3 - 1 - i) / $3 ELSE 0 END "
+    "SELECT $1, i, CASE WHEN i < $3::integer THEN $2::bigint / $3 + (i < $2::bigint % $3)::integer "
+    "ELSE 0 END "
     "FROM generate_series(0, $4::integer - 1) AS i "
     "ON CONFLICT (sale_id, shard) DO UPDATE SET stock_left = excluded.stock_left";
 

@@ -15,7 +15,7 @@ enum {
     BACKOFF_MIN_MS = 20,
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
-    ALONE_EVERY = 8,
+    ALONE_EVERY = 2,  /* time that a batch comes back */
 };
 
 /* Whether it is the order that is wrong, not the database or the moment. */
@@ -24,8 +24,11 @@ static bool is_poison(enum status status)
     return status == ST_CONSTRAINT || status == ST_DB;
 }
 
-int64_t order_batch_rest_ms(int tries)
+int64_t order_batch_rest_ms(int tries, enum status why)
 {
+    if (why == ST_RETRY) {
+        return 1;
+    }
     int64_t longest_ms = BACKOFF_MIN_MS;
     while (tries-- > 1 && longest_ms < BACKOFF_MAX_MS) {
         longest_ms *= 2;
@@ -43,8 +46,9 @@ static enum status insist(struct worker *worker, step_function *step, struct pg 
 {
     enum status status = ST_DB;
     for (int refusals = 0; status == ST_DB && refusals < DB_TRIES_MAX; refusals++) {
-        if (!worker_pause(worker,
-                          refusals > 0 ? clock_deadline_ns(order_batch_rest_ms(refusals)) : 0)) {
+        if (!worker_pause(worker, refusals > 0
+                                      ? clock_deadline_ns(order_batch_rest_ms(refusals, ST_DB))
+                                      : 0)) {
             return ST_CLOSED;
         }
         status = step(pg, order, outcome);
@@ -66,25 +70,28 @@ static enum status decide_one(const struct inventory *inventory, struct worker *
 
 /* One by one, as far as it comes. */
 static int decide_each(const struct inventory *inventory, struct worker *worker, struct pg *pg,
-                       struct order *orders, enum order_outcome *outcomes, int count)
+                       struct order *orders, enum order_outcome *outcomes, int count,
+                       enum status *why)
 {
     int done = 0;
-    while (done < count &&
-           decide_one(inventory, worker, pg, &orders[done], &outcomes[done]) == ST_OK) {
-        done++;
+    *why = ST_OK;
+    while (done < count && *why == ST_OK) {
+        *why = decide_one(inventory, worker, pg, &orders[done], &outcomes[done]);
+        done += *why == ST_OK;
     }
     return done;
 }
 
 int order_batch_decide(const struct inventory *inventory, struct worker *worker, struct pg *pg,
-                       struct order *orders, enum order_outcome *outcomes, int count, int tries)
+                       struct order *orders, enum order_outcome *outcomes, int count, int tries,
+                       enum status *why)
 {
-    enum status status = ST_DB; /* as of a batch that has to be decided one by one */
+    *why = ST_DB; /* as of a batch that has to be decided one by one */
     if (inventory->decide_batch != NULL && tries % ALONE_EVERY != ALONE_EVERY - 1) {
-        status = inventory->decide_batch(pg, orders, outcomes, count);
+        *why = inventory->decide_batch(pg, orders, outcomes, count);
     }
-    if (is_poison(status)) {
-        return decide_each(inventory, worker, pg, orders, outcomes, count);
+    if (is_poison(*why)) {
+        return decide_each(inventory, worker, pg, orders, outcomes, count, why);
     }
-    return status == ST_OK ? count : 0;
+    return *why == ST_OK ? count : 0;
 }

@@ -38,6 +38,7 @@ static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT
 struct piece {
     int64_t sale_id;
     int count, done, tries;
+    enum status why; /* the others are not decided */
     enum order_outcome outcomes[ORDER_BATCH_MAX];
     struct order orders[ORDER_BATCH_MAX];
 };
@@ -108,9 +109,10 @@ static enum status work(struct worker *worker, void *data, void *context)
     struct pg *pg = NULL;
     struct stages stages = {0};
     int64_t began_ns = clock_now_ns();
-    if (acquire(self, &stages, &pg) == ST_OK) {
+    piece->why = acquire(self, &stages, &pg);
+    if (piece->why == ST_OK) {
         piece->done = order_batch_decide(self->work.inventory, worker, pg, piece->orders,
-                                         piece->outcomes, piece->count, piece->tries);
+                                         piece->outcomes, piece->count, piece->tries, &piece->why);
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
@@ -157,10 +159,12 @@ static void finish(const void *data, void *context)
     }
     int back = piece->count - piece->done;
     /* The first time at once: it may have been no more than a connection that was lost. */
-    int64_t until_ns = piece->tries > 0 ? clock_deadline_ns(order_batch_rest_ms(piece->tries)) : 0;
+    int64_t until_ns = back > 0 && piece->tries > 0
+                           ? clock_deadline_ns(order_batch_rest_ms(piece->tries, piece->why))
+                           : 0;
     self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,
                                   piece->done, until_ns);
-    metrics_add(self->batches, 1);
+    metrics_add(self->batches, piece->done > 0);
     metrics_add(self->retries, back);
 }
 
@@ -227,8 +231,9 @@ static void publish(struct order_worker *self)
     self->failed = final_histogram(self, ORDER_FAILED);
     self->retries = metrics_counter(metrics, "flashdeal_order_retries_total",
                                     "Tries to decide an order that have to be repeated.", "");
-    self->batches = metrics_counter(metrics, "flashdeal_order_batches_total",
-                                    "Times that a worker took orders of a sale.", "");
+    self->batches =
+        metrics_counter(metrics, "flashdeal_order_batches_total",
+                        "Times that a worker decided orders that it took together.", "");
     for (int i = 0; i <= DB_STAGES; i++) {
         char labels[METRICS_LABELS_MAX];
         snprintf(labels, sizeof labels, "stage=\"%s\"",

@@ -100,7 +100,9 @@ enum status parts_start(struct parts *parts, const struct pg_options *database)
     enum status status =
         sales_start(parts->reads_pool, config_int("DB_WAIT_MS"), config_int("SALES_REFRESH_MS"),
                     config_int("DB_ACQUIRE_MS"), &parts->sales);
-    if (status == ST_OK) {
+    if (status != ST_OK) {
+        log_event(LOG_ERROR, "db_unavailable", LOG_TEXT("error", "the sales could not be read"));
+    } else {
         status = inventory_check(parts->inventory, parts->reads_pool,
                                  clock_deadline_ns(config_int("DB_ACQUIRE_MS")));
     }

@@ -22,6 +22,8 @@ source "$ROOT/harness/contract/lifecycle.sh"
 source "$ROOT/harness/contract/async.sh"
 # shellcheck source=harness/contract/stuck.sh
 source "$ROOT/harness/contract/stuck.sh"
+# shellcheck source=harness/contract/batches.sh
+source "$ROOT/harness/contract/batches.sh"
 # shellcheck source=harness/contract/telemetry.sh
 source "$ROOT/harness/contract/telemetry.sh"
 
@@ -199,6 +201,7 @@ main() {
         async_tests "$phase" "$URI"
         stuck_tests "$phase" "$URI"
     fi
+    if ((phase >= 6)); then batches_tests "$phase" "$URI"; fi
     telemetry_tests "$phase" "$URI"
     conform "every exchange is one that openapi.yaml allows"
     startup_tests "$phase" "$URI"

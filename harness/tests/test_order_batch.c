@@ -17,7 +17,7 @@ static void name_order(struct order *order)
 
 #include "harness/tests/inventory_fixture.h"
 
-enum { COUNT = 5, BAD = 2, NEVER_STUCK_MS = 60000, ALONE_TRIES = 7 };
+enum { COUNT = 5, BAD = 2, NEVER_STUCK_MS = 60000, ALONE_TRIES = 1 };
 
 static struct order orders[COUNT];
 static enum order_outcome outcomes[COUNT];
@@ -27,6 +27,7 @@ static struct job {
     const struct inventory *inventory;
     int tries;
     int done;
+    enum status why;
     bool is_taken;
 } job;
 
@@ -43,7 +44,8 @@ static enum status work(struct worker *worker, void *piece, void *context)
 {
     (void)piece;
     (void)context;
-    job.done = order_batch_decide(job.inventory, worker, pg, orders, outcomes, COUNT, job.tries);
+    job.done =
+        order_batch_decide(job.inventory, worker, pg, orders, outcomes, COUNT, job.tries, &job.why);
     return ST_OK;
 }
 
@@ -119,18 +121,38 @@ START_TEST(test_nothing_is_done_while_the_row_is_held)
     pg = fixture_connect(&options);
     PGconn *holder = hold_sale();
     ck_assert_int_eq(decide(&inventory_batched, 0), 0);
+    ck_assert_int_eq(job.why, ST_TIMEOUT);
     ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), 0);
     ck_assert_int_eq(decide(&inventory_pessimistic, 0), 0);
     PQfinish(holder);
     ck_assert_int_eq(rows(), 0);
-    ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
+    ck_assert_int_eq(decide(&inventory_batched, 2), COUNT);
     ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT);
     pg_close(pg);
     pg = patient;
 }
 END_TEST
 
-START_TEST(test_batch_that_comes_back_too_often_is_decided_one_by_one)
+/* Each of them would be written within the time-out, all together are not. */
+START_TEST(test_batch_that_is_too_big_is_decided_one_by_one)
+{
+    make_orders();
+    fixture_sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM "
+                "pg_sleep(0.2); RETURN NEW; END'; CREATE TRIGGER slow BEFORE INSERT ON orders FOR "
+                "EACH ROW EXECUTE FUNCTION slow()");
+    options.statement_timeout_ms = 600;
+    struct pg *patient = pg;
+    pg = fixture_connect(&options);
+    ck_assert_int_eq(decide(&inventory_batched, 0), 0);
+    ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
+    ck_assert_int_eq(stock_left(OPEN), STOCK - COUNT);
+    fixture_sql("DROP TRIGGER slow ON orders; DROP FUNCTION slow()");
+    pg_close(pg);
+    pg = patient;
+}
+END_TEST
+
+START_TEST(test_batch_that_comes_back_is_decided_one_by_one)
 {
     make_orders();
     ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), COUNT);
@@ -152,12 +174,13 @@ START_TEST(test_rest_grows_and_ends_at_a_second)
 {
     int64_t longest_ms = 0;
     for (int i = 0; i < 200; i++) {
-        ck_assert_int_ge(order_batch_rest_ms(1), 1);
-        ck_assert_int_le(order_batch_rest_ms(1), 20);
-        int64_t ms = order_batch_rest_ms(1000);
+        ck_assert_int_ge(order_batch_rest_ms(1, ST_TIMEOUT), 1);
+        ck_assert_int_le(order_batch_rest_ms(1, ST_TIMEOUT), 20);
+        int64_t ms = order_batch_rest_ms(1000, ST_TIMEOUT);
         ck_assert_int_le(ms, 1280);
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
+    ck_assert_int_eq(order_batch_rest_ms(1000, ST_RETRY), 1);
     ck_assert_int_gt(longest_ms, 200); /* of 200 drawn up to a second, one is above a fifth */
 }
 END_TEST
@@ -169,7 +192,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_orders_are_decided_together);
     tcase_add_test(tc, test_bad_order_costs_the_others_nothing);
     tcase_add_test(tc, test_nothing_is_done_while_the_row_is_held);
-    tcase_add_test(tc, test_batch_that_comes_back_too_often_is_decided_one_by_one);
+    tcase_add_test(tc, test_batch_that_is_too_big_is_decided_one_by_one);
+    tcase_add_test(tc, test_batch_that_comes_back_is_decided_one_by_one);
     tcase_add_test(tc, test_inventory_that_knows_no_batches_decides_each);
     tcase_add_test(tc, test_rest_grows_and_ends_at_a_second);
 }
