@@ -36,7 +36,9 @@ for target in "${TARGETS[@]}"; do
     figure "confirmed/s, $CROWD clients (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $2 }' "$RUN/rounds.tsv" | median)" "orders/s"
     [[ $target == "$BASE" ]] || figure "... over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
 done
-figure "cores that others used (median)" "$(cut -f 3 "$RUN/rounds.tsv" | median_known)"
+foreign=$(cut -f 3 "$RUN/rounds.tsv" | median_known)
+figure "cores that others used (median)" "$foreign"
+[[ $(verdict_calm ABSENT "$foreign") == ABSENT ]] || DOUBT=${DOUBT:-"others used $foreign cores meanwhile: the ratios are of a busier machine"}
 [[ -z $DOUBT ]] || scenario_worse 2
 TEXTS=("Every unit is accounted for." "The audit fails." "Inconclusive: ${DOUBT:-an audit cannot say}.")
 scenario_finish "$WORST" "${TEXTS[WORST]}"

@@ -95,8 +95,6 @@ static int64_t number(const PGresult *result, int row, int column)
     return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }
 
-/* ------------------------------------------------------------------------------- who is who */
-
 static uint32_t hash_of(const void *key, size_t size)
 {
     uint32_t hash = 2166136261U; /* FNV-1a */
@@ -219,7 +217,7 @@ static int decide_all(struct batch *batch, struct sale *sale)
         if (batch->is_known[i]) {
             continue;
         }
-        struct order *order = &batch->orders[i];
+        const struct order *order = &batch->orders[i];
         int64_t *bought = &batch->bought[batch->first_of_user[i]];
         batch->outcomes[i] = judge(sale, order, *bought);
         if (batch->outcomes[i] == ORDER_CONFIRMED) {
@@ -283,9 +281,9 @@ static enum status decide_batch(struct pg *pg, struct order *orders, enum order_
     snprintf(sale_id, sizeof sale_id, "%" PRId64, orders[0].sale_id);
     find_firsts(&batch);
     enum status status = lock_and_read(pg, &batch, sale_id, &sale);
-    const int64_t stock_before = sale.stock_left;
+    const int64_t before = sale.stock_left;
     if (status == ST_OK && decide_all(&batch, &sale) > 0) {
-        status = write_and_commit(pg, &batch, sale_id, stock_before, sale.stock_left);
+        status = write_and_commit(pg, &batch, sale_id, before, sale.stock_left);
     }
     pg_rollback(pg); /* of what failed, or of nothing to write */
     return status;

@@ -236,7 +236,8 @@ _scenario_table() {
                 left = columns > 2 ? 33 : 44
                 wide = columns > 2 ? 13 : 15
                 printf "%-*.*s", left, left, ""
-                for (c = 1; c <= columns; c++) printf "  %*.*s", wide, wide, name[c]
+                for (c = 1; c <= columns; c++) # of a name that is too long the end tells it from the others
+                    printf "  %*s", wide, (length(name[c]) > wide ? ".." substr(name[c], length(name[c]) - wide + 3) : name[c])
                 print ""
                 for (r = 1; r <= rows; r++) {
                     printf "%-*.*s", left, left, label[r]
