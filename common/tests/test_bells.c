@@ -80,6 +80,49 @@ START_TEST(test_bells_ring_wakes_all_of_its_own_and_no_other)
 }
 END_TEST
 
+static int at_bell[BELLS_COUNT];
+
+static void *alone_main(void *arg)
+{
+    int *woken = arg;
+    pthread_mutex_lock(&lock);
+    asleep++;
+    while (!*woken) {
+        bells_wait(&bells, (uint64_t)(woken - at_bell), &lock, CLOCK_NEVER);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* One at each bell, and none has a neighbour to wake him. */
+START_TEST(test_bells_ring_all_rings_every_one)
+{
+    pthread_t alone[BELLS_COUNT];
+    for (int i = 0; i < BELLS_COUNT; i++) {
+        at_bell[i] = 0;
+        ck_assert_int_eq(pthread_create(&alone[i], NULL, alone_main, &at_bell[i]), 0);
+    }
+    pthread_mutex_lock(&lock);
+    while (asleep < SLEEPERS + BELLS_COUNT) {
+        pthread_mutex_unlock(&lock);
+        clock_sleep_until(clock_deadline_ns(1));
+        pthread_mutex_lock(&lock);
+    }
+    for (int i = 0; i < BELLS_COUNT; i++) {
+        at_bell[i] = 1;
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        is_over[i] = true;
+    }
+    bells_ring_all(&bells);
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < BELLS_COUNT; i++) {
+        pthread_join(alone[i], NULL);
+    }
+    join(0, 1);
+}
+END_TEST
+
 START_TEST(test_bells_wait_ends_at_its_deadline)
 {
     pthread_mutex_lock(&lock);
@@ -101,6 +144,7 @@ static void add_tests(TCase *tc)
 {
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, test_bells_ring_wakes_all_of_its_own_and_no_other);
+    tcase_add_test(tc, test_bells_ring_all_rings_every_one);
     tcase_add_test(tc, test_bells_wait_ends_at_its_deadline);
 }
 

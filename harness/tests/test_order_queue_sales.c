@@ -152,10 +152,17 @@ START_TEST(test_order_queue_sales_put_refuses_a_sale_s_crowd)
     ck_assert_int_eq(put(3, 0), -1);
     ck_assert_int_eq(read_stats().refused, 2);
     ck_assert_int_eq(read_stats().sale_refused, 1);
+}
+END_TEST
+
+START_TEST(test_order_queue_sales_gives_room_when_orders_are_done_not_when_they_are_taken)
+{
+    put_all(1, 0, SALE_MAX); /* there is room, but for other sales */
     expect_take(1, 0, BATCH);
-    ck_assert_int_eq(put(1, SALE_MAX), -1); /* not before they are done */
+    ck_assert_int_eq(put(1, SALE_MAX), -1);
     finish(1, 0, BATCH, BATCH, 0);
     put_all(1, SALE_MAX, BATCH);
+    ck_assert_int_eq(read_stats().sale_refused, 1);
 }
 END_TEST
 
@@ -284,6 +291,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_order_queue_sales_gives_batches_of_one_sale);
     tcase_add_test(tc, test_order_queue_sales_has_a_sale_s_workers_and_no_more);
     tcase_add_test(tc, test_order_queue_sales_put_refuses_a_sale_s_crowd);
+    tcase_add_test(tc,
+                   test_order_queue_sales_gives_room_when_orders_are_done_not_when_they_are_taken);
     tcase_add_test(tc, test_order_queue_sales_finish_gives_back_what_is_not_done);
     tcase_add_test(tc, test_order_queue_sales_give_back_the_last_ones);
     tcase_add_test(tc, test_order_queue_sales_rest_until_their_time);
