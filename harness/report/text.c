@@ -30,12 +30,24 @@ static void print_cell(FILE *file, const char *text, int width, bool right)
     fprintf(file, "%*s", right ? 0 : blanks, "");
 }
 
+/* The end of a name, at most so many characters: two variants of a phase differ there. */
+static const char *end_of(const char *text, int width)
+{
+    const char *at = text + strlen(text);
+    for (int characters = 0; at > text && characters < width; characters++) {
+        do {
+            at--;
+        } while (at > text && ((unsigned char)*at & 0xc0) == 0x80);
+    }
+    return at;
+}
+
 static void print_names(const struct run *run, FILE *file, const char *label, const char *last)
 {
     print_cell(file, label, LABEL_WIDTH, false);
     for (int arm = 0; arm < RUN_ARMS; arm++) {
         fputc(' ', file);
-        print_cell(file, run_target(run, arm), COLUMN_WIDTH, true);
+        print_cell(file, end_of(run_target(run, arm), COLUMN_WIDTH), COLUMN_WIDTH, true);
     }
     fprintf(file, "  %s\n", last);
 }
