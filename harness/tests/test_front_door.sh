@@ -101,7 +101,7 @@ says "and says so" 'work/phase1 exists and is yours'
 
 # ------------------------------------------------------------------------- what there is to read
 run 0 "failures.sh" harness/failures.sh
-is "names every failure mode's script" "$(grep -vc '^#' harness/failure-modes.tsv)" "$(grep -cE '^    \./harness/[a-z-]+\.sh [0-8]' "$dir/output")"
+is "names every failure mode's script" "$(grep -vc '^#' harness/failure-modes.tsv)" "$(grep -cE '^    \./harness/[a-z-]+\.sh( [0-8]|$)' "$dir/output")"
 run 0 "diff.sh shows what phase 1 changed" harness/diff.sh show 1
 says "beginning with what was changed, added, inherited" '^Phase 1: changed .*; added .*; inherited '
 says "then the sources" '^@@ '
