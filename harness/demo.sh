@@ -141,7 +141,7 @@ Phase 6 is the same promise, the same row, the same disk. But who works on a
 sale takes all orders that have queued up, decides them in one transaction, and
 the disk is waited for once. 64 people click, without pause, in both:
 TEXT
-DURATION=${DURATION:-1} run scaling 1 6
+ROUNDS=3 DURATION=${DURATION:-1} run scaling 1 6
 
 say ""
 say "${BOLD}What you have seen${PLAIN}"

@@ -6,14 +6,14 @@
 # ordering costs. Once for each target besides: how long a confirmation takes when all ask; WAL flushes
 # per order; how many it turns away per second when all is sold; a small sale, audited. Ratios are those
 # of the same round, medians; the first target is what the others are compared with.
-# CLIENTS: 64. DURATION: seconds of a window (2).
+# CLIENTS: 64. DURATION: seconds of a window (2). ROUNDS: 5.
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
 # shellcheck source=harness/lib/scaling.sh
 source "$ROOT/harness/lib/scaling.sh"
 scenario_begin scaling "The same crowd on one hot sale: durable orders per second, and what they cost." 45 90 "$@"
 
-WINDOW=${DURATION:-2} CROWD=${CLIENTS:-64} ROUNDS=5
+WINDOW=${DURATION:-2} CROWD=${CLIENTS:-64} ROUNDS=${ROUNDS:-5}
 ASK=0.02    # of the accepted orders
 FEWEST=100  # confirmed in a window, else it proves nothing
 BASE=${TARGETS[0]}

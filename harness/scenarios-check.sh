@@ -18,6 +18,8 @@ source "$ROOT/harness/lib/verdict.sh"
 
 WINDOWS_S=(1.5 3 6) # DURATION of the first run, of the second, of the third
 if [[ -n ${CHECK_LONG-} ]]; then WINDOWS_S=('' 4 8); fi # '': as the script has it
+declare -A clients=([lock-contention.sh]='4 8 16 128') # of the sweep, those that the verdict needs
+if [[ -n ${CHECK_LONG-} ]]; then clients=(); fi
 SEEDED=(crash slow-db queue-lag worker-starvation retry-storm) # scripts, for phases 4 and 5
 only=${1-}
 [[ $only =~ ^[0-8]?$ ]] || usage "usage: harness/scenarios-check.sh [phase]"
@@ -78,7 +80,7 @@ while IFS=$'\t' read -r script target seed <&3; do
     name="${script%.sh} $target${seed:+, seed $seed}"
     for seconds in "${WINDOWS_S[@]}"; do
         status=0
-        NO_COLOR=1 SEED=${seed:-${SEED-1}} DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
+        CLIENTS=${clients[$script]-} NO_COLOR=1 SEED=${seed:-${SEED-1}} DURATION=$seconds run_tied "harness/$script" "$target" >"$output" 2>&1 || status=$?
         [[ $status == 2 ]] || break
     done
     case $status in
