@@ -148,9 +148,9 @@ names "a foreign session holds a row" lock lock_wait=88
 foreign 20
 lent 20
 names "a foreign session holds a row, which fills the pool" lock lock_wait=80 pool_wait=100 run_delay=2.5 commit=1.5
-foreign 10
-names "seen in half of the samples" lock lock_wait=80
-foreign 9
+foreign 4
+names "seen in a fifth of the samples" lock lock_wait=80
+foreign 3
 names "seen in fewer" nothing lock_wait=80
 foreign 20
 names "a busy machine does not hide it" lock run_delay=43 statements=12 commit=11 lock_wait=83
