@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check: every kind of test, fast ones first, counted.
 #
-#   harness/check.sh all          what `make check` and .ci/run do: about 40 minutes on two cores
+#   harness/check.sh all          what `make check` and .ci/run do: about 45 minutes on two cores
 #   harness/check.sh quick        no sanitizers, linters or scenarios: a few minutes
 #   harness/check.sh phase N      one phase: the contract in three modes, and its scenarios
 #   harness/check.sh long         all, with the scenarios at their full length
