@@ -9,6 +9,9 @@
  * listening client_grace_ms after the last of these could have fired; the connection is then
  * broken (pg_is_usable is false) and the pool throws it away.
  *
+ * Transactions are READ COMMITTED, whatever the server, the database or the role has as its
+ * default: a statement that waited for a row goes on with what that has become.
+ *
  * A connection belongs to one thread at a time. */
 #ifndef FLASHDEAL_PG_H
 #define FLASHDEAL_PG_H

@@ -117,7 +117,8 @@ static void describe_failure(const PGconn *conn, enum status status, const char 
 
 /* Writes the conninfo's own server options (libpq's default for them: PGOPTIONS) and ours behind
  * them: of two settings of one name the server takes the last. False: the conninfo cannot be read,
- * or out is too small. */
+ * or out is too small. (The isolation is PostgreSQL's own default, which a server, a database or a
+ * role may have set otherwise: then who waited for a row's lock is told to start again.) */
 static bool merge_options(const struct pg_options *options, char out[OPTIONS_SIZE])
 {
     PQconninfoOption *parsed = PQconninfoParse(options->conninfo, NULL);
@@ -130,7 +131,8 @@ static bool merge_options(const struct pg_options *options, char out[OPTIONS_SIZ
             own = option->val;
         }
     }
-    int used = snprintf(out, OPTIONS_SIZE, "%s", or_none(own));
+    int used = snprintf(out, OPTIONS_SIZE, "%s -c default_transaction_isolation=read\\ committed",
+                        or_none(own));
     if (options->lock_timeout_ms > 0 && used < OPTIONS_SIZE) {
         used += snprintf(out + used, (size_t)(OPTIONS_SIZE - used), " -c lock_timeout=%lldms",
                          (long long)options->lock_timeout_ms);

@@ -55,16 +55,18 @@ END_TEST
 START_TEST(test_connect_keeps_options_and_name_of_the_conninfo)
 {
     char conninfo[FIXTURE_CONNINFO_SIZE];
-    fixture_conninfo(conninfo, "options='-c work_mem=5MB -c lock_timeout=7s' "
+    fixture_conninfo(conninfo, "options='-c work_mem=5MB -c lock_timeout=7s "
+                               "-c default_transaction_isolation=serializable' "
                                "application_name='chosen' client_encoding='LATIN1'");
     options.conninfo = conninfo;
     options.statement_timeout_ms = 0;
     reconnect();
     assert_setting("work_mem", "5MB");
     assert_setting("application_name", "chosen");
-    assert_setting("lock_timeout", "2s");      /* ours wins */
-    assert_setting("client_encoding", "UTF8"); /* ours wins */
-    assert_setting("statement_timeout", "0");  /* 0: left as the server has it */
+    assert_setting("lock_timeout", "2s");                              /* ours wins */
+    assert_setting("client_encoding", "UTF8");                         /* ours wins */
+    assert_setting("default_transaction_isolation", "read committed"); /* ours wins */
+    assert_setting("statement_timeout", "0"); /* 0: left as the server has it */
 }
 END_TEST
 
