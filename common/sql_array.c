@@ -127,12 +127,6 @@ const char *sql_array_text(struct sql_array *array)
     return array->text;
 }
 
-void sql_array_reset(struct sql_array *array)
-{
-    array->length = 0;
-    array->closed = false;
-}
-
 void sql_array_free(struct sql_array *array)
 {
     free(array->text);

@@ -1,18 +1,20 @@
 /* sql_array: PostgreSQL array literals, to pass many values as one text parameter. First used by
  * phase 6.
  *
- *     sql_array_reset(&keys);
+ *     struct sql_array keys = {0};
  *     for (int i = 0; i < count; i++) {
  *         sql_array_add_text(&keys, orders[i].key);
  *     }
  *     values[0] = sql_array_text(&keys); // $1::text[], and in SQL: unnest($1::text[])
+ *     ...
+ *     sql_array_free(&keys);
  *
  * One dimension. The elements of one literal are all added by one of the add functions, or NULL;
  * an array of so many elements is given to one statement however many there are, so its text does
  * not change and it is prepared once. Source: PostgreSQL manual, "Array Input and Output Syntax".
  *
- * The buffer grows by doubling and is kept for the next literal; memory that runs out ends the
- * process, as in xalloc. An array belongs to one thread at a time. */
+ * The buffer grows by doubling; memory that runs out ends the process, as in xalloc. An array
+ * belongs to one thread at a time. */
 #ifndef FLASHDEAL_SQL_ARRAY_H
 #define FLASHDEAL_SQL_ARRAY_H
 
@@ -28,9 +30,6 @@ struct sql_array {
     bool closed;   /* its brace is closed: read, and not to be added to */
 };
 
-/* Empties it, and keeps its memory. */
-void sql_array_reset(struct sql_array *array);
-
 /* Releases its memory; it is then empty, as {0}. */
 void sql_array_free(struct sql_array *array);
 
@@ -45,7 +44,7 @@ void sql_array_add_text(struct sql_array *array, const char *text);
 void sql_array_add_bytea_hex(struct sql_array *array, const void *bytes, size_t length);
 
 /* Closes it and returns the literal ("{}" if nothing was added): the array's own, valid until it is
- * reset or freed. May be called again. */
+ * freed. May be called again. */
 const char *sql_array_text(struct sql_array *array);
 
 #endif

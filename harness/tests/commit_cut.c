@@ -22,11 +22,11 @@
 #include <unistd.h>
 
 enum {
-    PAIRS = 64,          /* connections at once */
-    MESSAGE_MAX = 65536, /* bytes of a client's message */
-    NAME_MAX_BYTES = 64, /* of a prepared statement, with its NUL */
-    STARTUP_HEAD = 4,    /* bytes: the length */
-    HEAD = 5,            /* bytes: the type and the length */
+    PAIRS = 64,            /* connections at once */
+    MESSAGE_MAX = 1 << 20, /* bytes of a client's message: more than the largest batch's INSERT */
+    NAME_MAX_BYTES = 64,   /* of a prepared statement, with its NUL */
+    STARTUP_HEAD = 4,      /* bytes: the length */
+    HEAD = 5,              /* bytes: the type and the length */
     REQUEST_SSL = 80877103,
     REQUEST_GSS = 80877104,
 };
