@@ -225,7 +225,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 	check check-quick check-all mutants bench-tickets lint format clean tests tools print-phases print-cflags
 
 #: First
-#:   make demo               install what is missing, then the story in four minutes
+#:   make demo               install what is missing, then the story in about seven minutes
 #:   make check              install what is missing, then every test: about 45 minutes
 #:   make doctor             what is missing or wrong on this machine, and what to do
 demo:

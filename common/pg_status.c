@@ -34,6 +34,7 @@ enum status pg_status_of(const char *sqlstate)
         {"25006", ST_RETRY},   /* read_only_sql_transaction: the server has become a standby */
         {"58", ST_RETRY},      /* system error: the server's disk or kernel, not the statement */
         {"53", ST_BUSY},       /* insufficient resources: too many connections, disk, memory */
+        {"54000", ST_BUSY},    /* program_limit_exceeded: no transaction ids left, till a VACUUM */
         {"23", ST_CONSTRAINT}, /* integrity constraint violation */
         {"28", ST_SCHEMA},     /* invalid authorization: password, role, pg_hba.conf */
         {"3D000", ST_SCHEMA},  /* invalid_catalog_name: no such database */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo: the story so far, in about seven minutes: what breaks in phases 0 to 5 and what the next one makes
+# demo: the story so far, in about seven minutes: what breaks in phases 0 to 6 and what the next one makes
 # of it, measured on real servers and a real PostgreSQL. `make demo` runs it after installing what is
 # missing.
 #

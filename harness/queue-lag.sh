@@ -50,7 +50,7 @@ for target in "${TARGETS[@]}"; do
     [[ -z $TARGET_ADMIN_URL ]] || visible=$(verdict_and "$(verdict_rule "$ratio" '>= 0.5' '< 0.3')" "$(verdict_rule "$ratio" '<= 2' '> 3')")
     verdict "queue lag" "$(verdict_and "$(verdict_rule "$(quotient "$(column 2 "$lags" | median)" "$places")" '>= 0.5')" \
         "$(verdict_rule "$(quotient "$(column 2 "$lags" | p95)" "$places")" '<= 1.25')" "$visible")" \
-        "Accepted is not decided: an order waits its turn, and the target says how long. It is a wait with an end, since the line has one: however long the overload goes on, nobody waits longer than a full line takes." \
+        "Accepted is not decided: an order waits its turn, and the target says how long. It is a wait with an end, since the line has one: however long the overload goes on, nobody waits much longer than a full line takes." \
         "Accepted orders do not wait as a line with an end makes them wait: there is no lag, or it grows beyond the line's bound, or the target does not say how long it is."
     target_stop
 done

@@ -29,6 +29,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
         target_stop
     done
 done
+database=$TARGET_DB
 for target in "${TARGETS[@]}"; do
     target_parse "$target"
     progress_end
@@ -36,6 +37,7 @@ for target in "${TARGETS[@]}"; do
     figure "confirmed/s, $CROWD clients (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $2 }' "$RUN/rounds.tsv" | median)" "orders/s"
     [[ $target == "$BASE" ]] || figure "... over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
 done
+TARGET_DB=$database # for its version, in the summary
 foreign=$(cut -f 3 "$RUN/rounds.tsv" | median_known)
 figure "cores that others used (median)" "$foreign"
 [[ $(verdict_calm ABSENT "$foreign") == ABSENT ]] || DOUBT=${DOUBT:-"others used $foreign cores meanwhile: the ratios are of a busier machine"}

@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/stop.h"
 #include "locks.h"
+#include "order_query.h"
 #include "orders.h"
 #include "parts.h"
 #include "routes.h"
@@ -36,6 +37,8 @@ enum {
     SPARE_THREADS = 64,     /* HTTP threads that nobody who waits for an order may take */
     RATE_USERS_MAX = 65536, /* users whose rate is remembered */
 };
+
+_Static_assert((int)ORDER_READS_MAX < (int)SPARE_THREADS, "some threads are left for orders");
 
 static struct config_setting settings[] = {
     /* name, default, minimum, maximum, unit */
@@ -78,6 +81,7 @@ static void log_limits(void)
               LOG_NUMBER("locks_chains", LOCKS_CHAINS_MAX),
               LOG_NUMBER("locks_waiters", LOCKS_WAITERS_MAX),
               LOG_NUMBER("metrics_series", METRICS_SERIES_MAX),
+              LOG_NUMBER("order_reads", ORDER_READS_MAX),
               LOG_NUMBER("spare_threads", SPARE_THREADS), LOG_NUMBER("rate_users", RATE_USERS_MAX),
               LOG_NUMBER("sales", SALES_MAX), LOG_NUMBER("http_stop_ms", HTTP_STOP_MS),
               LOG_NUMBER("db_connect_ms", DB_CONNECT_MS), LOG_NUMBER("db_grace_ms", DB_GRACE_MS),

@@ -1,10 +1,12 @@
 /* GET /orders/{id}: the ticket, and when that is forgotten, the row.
  *
  * A ticket is found, and waited for, in memory: a crowd that polls costs the database nothing, and
- * one that waits holds no connection, only a thread each, whence the bound on how many may. */
+ * one that waits holds no connection, only a thread each, whence the bound on how many may. Those
+ * whose ticket is gone hold one for as long as the database takes, and so they have a bound too. */
 #include "order_query.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "common/clock.h"
@@ -76,7 +78,12 @@ static enum status find_ticket(const struct order_query *query, struct http_requ
 static enum status find(const struct order_query *query, struct http_request *request,
                         PGresult **result)
 {
+    static atomic_int reading;
     struct pg *pg = NULL;
+    if (atomic_fetch_add(&reading, 1) >= ORDER_READS_MAX) {
+        atomic_fetch_sub(&reading, 1);
+        return ST_BUSY;
+    }
     int64_t deadline_ns = clock_deadline_ns(query->acquire_timeout_ms);
     enum status status = dbpool_acquire(query->reads, deadline_ns, &request->stages, &pg);
     if (status == ST_OK) {
@@ -85,6 +92,7 @@ static enum status find(const struct order_query *query, struct http_request *re
         status = pg_run(pg, &READ_ORDER, (const char *const[]){request->param, user_id}, result);
     }
     dbpool_release(query->reads, pg);
+    atomic_fetch_sub(&reading, 1);
     return status;
 }
 

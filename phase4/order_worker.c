@@ -4,7 +4,8 @@
  * again for as long as the fault lasts; between two tries the worker sleeps, longer from try to try
  * and never as long as the next (full jitter), so that a database that comes back is not met by all
  * at once. Only an order that fails by itself, every time, is failed: one that breaks a constraint,
- * or that the database refuses DB_TRIES_MAX times for a reason that has nothing to do with load.
+ * or that the database refuses DB_TRIES_MAX times for a reason that has nothing to do with load,
+ * but not its failure's row: where it refuses that as well, it is the database, and not the order.
  *
  * A try may be repeated after an unknown COMMIT or by a worker that replaces this one: decide()
  * gives the same order the same outcome. The ticket is finished before the order is acknowledged:
@@ -110,9 +111,9 @@ static bool is_poison(enum status status, int *refusals)
     return false;
 }
 
-/* Fails the order, unless it turns out to be decided. ST_OK also where the database refuses even
- * that row: then only the ticket knows, for as long as it lives. */
-static enum status fail(struct order_worker *self, struct piece *piece, int *refusals)
+/* Fails the order, unless it turns out to be decided. ST_OK also where even that row breaks a
+ * constraint: then only the ticket knows, for as long as it lives. */
+static enum status fail(struct order_worker *self, struct piece *piece)
 {
     struct pg *pg = NULL;
     enum status status = acquire(self, NULL, &pg);
@@ -121,7 +122,7 @@ static enum status fail(struct order_worker *self, struct piece *piece, int *ref
         status = order_rows_fail(pg, &piece->order, &piece->outcome);
     }
     dbpool_release(self->work.pool, pg);
-    return is_poison(status, refusals) ? ST_OK : status;
+    return status == ST_CONSTRAINT ? ST_OK : status;
 }
 
 /* ------------------------------------------------------------------------------------- its duties
@@ -152,12 +153,15 @@ static enum status work(struct worker *worker, void *data, void *context)
     int refusals = 0;
     for (int tries = 1;; tries++) {
         worker_beat(worker);
-        enum status status = is_failing ? fail(self, piece, &refusals) : decide(self, piece);
+        enum status status = is_failing ? fail(self, piece) : decide(self, piece);
         if (status == ST_OK) {
             return ST_OK;
         }
         metrics_add(self->retries, 1);
-        is_failing = is_failing || is_poison(status, &refusals);
+        if (is_poison(status, &refusals)) {
+            is_failing = !is_failing;
+            refusals = 0;
+        }
         if (!worker_pause(worker, clock_deadline_ns(backoff_ms(tries)))) {
             return ST_CLOSED;
         }

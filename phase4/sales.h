@@ -15,9 +15,6 @@
 
 enum { SALES_MAX = 10000 }; /* sales kept; more are not seen, and that is logged */
 
-/* Reads nothing and expects no row: succeeds if the table is there as schema.sql makes it. */
-extern const struct pg_statement sales_probe;
-
 struct sales; /* opaque; safe from any thread */
 
 /* Reads all sales once and starts a thread that reads them every refresh_ms, with a connection of

@@ -88,19 +88,18 @@ static enum status decide_in_transaction(struct pg *pg, struct order *order,
                                          enum order_outcome *outcome)
 {
     struct order_texts texts = order_texts_of(order);
-    struct sale sale = {0};
-    enum status found = read_sale(pg, &texts, &sale);
-    if (found != ST_OK && found != ST_NOT_FOUND) {
-        return found;
+    struct sale sale;
+    enum status status = read_sale(pg, &texts, &sale);
+    if (status == ST_NOT_FOUND) {
+        return order_rows_look_up(pg, order, &texts, status, outcome);
     }
-    int64_t bought, count;
-    enum status status = order_rows_find(pg, order, &texts, &bought, outcome);
-    if (status != ST_OK || *outcome != ORDER_PENDING) {
+    if (status != ST_OK) {
         return status;
     }
-    if (found == ST_NOT_FOUND) {
-        *outcome = ORDER_SALE_NOT_FOUND;
-        return ST_OK;
+    int64_t bought, count;
+    status = order_rows_find(pg, order, &texts, &bought, outcome);
+    if (status != ST_OK || *outcome != ORDER_PENDING) {
+        return status;
     }
     *outcome = judge(&sale, order);
     if (*outcome == ORDER_CONFIRMED && bought + order->quantity > sale.per_user_limit) {
@@ -108,8 +107,7 @@ static enum status decide_in_transaction(struct pg *pg, struct order *order,
     }
     status = order_rows_insert(pg, order, &texts, *outcome, &count);
     if (status == ST_OK && count == 0) {
-        status = order_rows_find(pg, order, &texts, &bought, outcome);
-        return status == ST_OK && *outcome == ORDER_PENDING ? ST_CONSTRAINT : status;
+        return order_rows_look_up(pg, order, &texts, ST_CONSTRAINT, outcome);
     }
     if (status != ST_OK || *outcome != ORDER_CONFIRMED) {
         return status;

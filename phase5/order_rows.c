@@ -84,6 +84,18 @@ enum status order_rows_find(struct pg *pg, struct order *order, const struct ord
     return status;
 }
 
+enum status order_rows_look_up(struct pg *pg, struct order *order, const struct order_texts *texts,
+                               enum status why, enum order_outcome *outcome)
+{
+    int64_t bought;
+    enum status status = order_rows_find(pg, order, texts, &bought, outcome);
+    if (status != ST_OK || *outcome != ORDER_PENDING) {
+        return status;
+    }
+    *outcome = ORDER_SALE_NOT_FOUND;
+    return why == ST_NOT_FOUND ? ST_OK : why;
+}
+
 static enum status insert(struct pg *pg, const struct pg_statement *statement,
                           const struct order *order, const struct order_texts *texts,
                           enum order_outcome outcome, int64_t *count)
@@ -107,15 +119,11 @@ enum status order_rows_insert(struct pg *pg, const struct order *order,
 enum status order_rows_fail(struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     struct order_texts texts = order_texts_of(order);
-    int64_t bought, count;
+    int64_t count;
     *outcome = ORDER_FAILED;
     enum status status = insert(pg, &FAIL_ORDER, order, &texts, ORDER_FAILED, &count);
     if (status != ST_OK || count == 1) {
         return status;
     }
-    status = order_rows_find(pg, order, &texts, &bought, outcome);
-    if (status == ST_OK && *outcome == ORDER_PENDING) {
-        *outcome = ORDER_SALE_NOT_FOUND;
-    }
-    return status;
+    return order_rows_look_up(pg, order, &texts, ST_NOT_FOUND, outcome);
 }

@@ -30,6 +30,14 @@ MUST_USE enum status order_rows_find(struct pg *pg, struct order *order,
                                      const struct order_texts *texts, int64_t *bought,
                                      enum order_outcome *outcome);
 
+/* For an order of which nothing could be written, because (why) it has a row: ST_CONSTRAINT, or its
+ * sale is gone: ST_NOT_FOUND, and it may have a row of another sale. ST_OK: *outcome and *order are
+ * that row's; without one *outcome is ORDER_SALE_NOT_FOUND, and of ST_CONSTRAINT that is returned.
+ */
+MUST_USE enum status order_rows_look_up(struct pg *pg, struct order *order,
+                                        const struct order_texts *texts, enum status why,
+                                        enum order_outcome *outcome);
+
 /* Inserts the order's row, with its outcome. *count: 1, or 0: there is one of that id or key, by
  * somebody who was first. */
 MUST_USE enum status order_rows_insert(struct pg *pg, const struct order *order,
@@ -38,8 +46,9 @@ MUST_USE enum status order_rows_insert(struct pg *pg, const struct order *order,
 
 /* Fails an order that cannot be decided, outside any transaction. ST_OK: *outcome is ORDER_FAILED,
  * and its row says so; if there was a row already, its outcome, as a decision has it;
- * ORDER_SALE_NOT_FOUND if the sale is gone: a row needs its sale. Otherwise *outcome is
- * ORDER_FAILED, and nothing is known of a row. */
+ * ORDER_SALE_NOT_FOUND if the sale is gone: a row needs its sale. (Or its user and key have a row
+ * of another id, which no server writes.) Otherwise *outcome is ORDER_FAILED, and nothing is known
+ * of a row. */
 MUST_USE enum status order_rows_fail(struct pg *pg, struct order *order,
                                      enum order_outcome *outcome);
 

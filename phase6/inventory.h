@@ -29,8 +29,8 @@ struct inventory {
     /* Decides one order in transactions of its own and leaves pg outside any. ST_OK: *outcome is
      * final, and but for ORDER_SALE_NOT_FOUND durable in the order's row; if there was a row of
      * that id already, *outcome is its outcome and order its order. ST_UNKNOWN: it may have been
-     * decided; any other status: it was not. In both cases ask again: it is decided once. Blocks as
-     * pg.h says. */
+     * decided; any other status: it was not, by this call. In both cases ask again: it is decided
+     * once. Blocks as pg.h says. */
     enum status (*decide)(struct pg *pg, struct order *order, enum order_outcome *outcome);
 
     /* Decides count orders of one sale, 1 to ORDER_BATCH_MAX, in their order and in one

@@ -11,9 +11,11 @@
 
 #include "common/log.h"
 
-/* No lock. One row: whether any shard has stock. */
+/* No lock. One row: whether any shard has stock. (The other columns are there, whoever needs them.)
+ */
 static const char SQL_SHARDED[] =
-    "SELECT EXISTS (SELECT FROM sale_shards WHERE stock_left > 0 LIMIT 1)";
+    "SELECT EXISTS (SELECT FROM sale_shards WHERE stock_left > 0 LIMIT 1), "
+    "(SELECT version FROM sales LIMIT 0), (SELECT units FROM sale_buyers LIMIT 0)";
 
 static const struct pg_statement READ_SHARDED = {"inventory_sharded", SQL_SHARDED, 0,
                                                  STAGE_STATEMENTS};
@@ -46,16 +48,17 @@ const struct inventory *inventory_named(const char *name)
 enum status inventory_check(const struct inventory *inventory, struct dbpool *pool,
                             int64_t deadline_ns)
 {
-    if (inventory == &inventory_sharded) {
-        return ST_OK;
-    }
     struct pg *pg = NULL;
     PGresult *result = NULL;
     enum status status = dbpool_acquire(pool, deadline_ns, NULL, &pg);
     if (status == ST_OK) {
         status = pg_run(pg, &READ_SHARDED, NULL, &result);
     }
-    if (status == ST_OK && PQgetvalue(result, 0, 0)[0] == 't') {
+    if (status != ST_OK) {
+        log_event(LOG_ERROR, "db_unavailable",
+                  LOG_TEXT("error", "the stock could not be read: apply this phase's schema.sql, "
+                                    "or start again"));
+    } else if (inventory != &inventory_sharded && PQgetvalue(result, 0, 0)[0] == 't') {
         status = ST_SCHEMA;
         log_event(LOG_ERROR, "inventory_misfit", LOG_TEXT("inventory", inventory->name),
                   LOG_TEXT("error", ADVICE));

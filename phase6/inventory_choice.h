@@ -11,8 +11,8 @@ const struct inventory *inventory_named(const char *name);
 
 /* Whether the database's stock is where this inventory looks for it. ST_OK: it is; ST_SCHEMA, and
  * logged with what to do: stock lies in shards, and the inventory knows none: it would call a sale
- * sold out that is not. Otherwise the database's fault. Blocks for a connection until deadline_ns.
- */
+ * sold out that is not. Otherwise the database's fault, logged as well: tables or columns are
+ * missing, or it could not be asked. Blocks for a connection until deadline_ns. */
 MUST_USE enum status inventory_check(const struct inventory *inventory, struct dbpool *pool,
                                      int64_t deadline_ns);
 

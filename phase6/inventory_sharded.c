@@ -243,20 +243,6 @@ static enum status refuse(struct pg *pg, const struct order *order, const struct
     return status == ST_OK && count == 0 ? ST_CONSTRAINT : status;
 }
 
-/* For an order that nothing was written of: because it has a row (ST_CONSTRAINT), or its sale is
- * gone (ST_NOT_FOUND), and then it may have one too, of another sale. */
-static enum status look_up(struct pg *pg, struct order *order, const struct order_texts *texts,
-                           enum status why, enum order_outcome *outcome)
-{
-    int64_t bought;
-    enum status status = order_rows_find(pg, order, texts, &bought, outcome);
-    if (status != ST_OK || *outcome != ORDER_PENDING) {
-        return status;
-    }
-    *outcome = ORDER_SALE_NOT_FOUND;
-    return why == ST_NOT_FOUND ? ST_OK : why;
-}
-
 static enum status decide(struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     struct order_texts texts = order_texts_of(order);
@@ -270,7 +256,7 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
         status = refuse(pg, order, &texts, *outcome);
     }
     if (status == ST_CONSTRAINT || status == ST_NOT_FOUND) {
-        return look_up(pg, order, &texts, status, outcome);
+        return order_rows_look_up(pg, order, &texts, status, outcome);
     }
     return status;
 }

@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/stop.h"
 #include "locks.h"
+#include "order_query.h"
 #include "orders.h"
 #include "parts.h"
 #include "purge.h"
@@ -40,6 +41,8 @@ enum {
     OPTIMISTIC_TRIES = 8,   /* before an order is given back to the line; 10 at most */
     RATE_USERS_MAX = 65536, /* users whose rate is remembered */
 };
+
+_Static_assert((int)ORDER_READS_MAX < (int)SPARE_THREADS, "some threads are left for orders");
 
 static struct config_setting settings[] = {
     /* name, default, minimum, maximum, unit */
@@ -90,6 +93,7 @@ static void log_limits(void)
               LOG_NUMBER("locks_waiters", LOCKS_WAITERS_MAX),
               LOG_NUMBER("metrics_series", METRICS_SERIES_MAX),
               LOG_NUMBER("optimistic_tries", OPTIMISTIC_TRIES),
+              LOG_NUMBER("order_reads", ORDER_READS_MAX),
               LOG_NUMBER("spare_threads", SPARE_THREADS), LOG_NUMBER("rate_users", RATE_USERS_MAX),
               LOG_NUMBER("purge_batch", PURGE_BATCH_MAX), LOG_NUMBER("sales", SALES_MAX),
               LOG_NUMBER("http_stop_ms", HTTP_STOP_MS), LOG_NUMBER("db_connect_ms", DB_CONNECT_MS),

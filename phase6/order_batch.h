@@ -6,18 +6,19 @@
 #include "inventory.h"
 
 /* Decides count orders of one sale, 1 to ORDER_BATCH_MAX. tries: how often in a row they have come
- * back. Returns how many are done: the first so many have their outcomes, and are then the orders
- * that the database has under their ids; of the others nothing is known, and they may be asked for
- * again, and *why is what kept the first of them from being decided. Blocks as the inventory does,
- * beats for the worker between two orders, and ends early when a stop gives up or the worker has
- * lost its place. */
+ * back. Returns how many are done: they stand in front then, each part in its order, have their
+ * outcomes, and are the orders that the database has under their ids; of the others nothing is
+ * known, and they may be asked for again, and *why is what kept the first of them from being
+ * decided. Blocks as the inventory does, beats for the worker between two orders, and ends early
+ * when a stop gives up or the worker has lost its place. */
 MUST_USE int order_batch_decide(const struct inventory *inventory, struct worker *worker,
                                 struct pg *pg, struct order *orders, enum order_outcome *outcomes,
                                 int count, int tries, enum status *why);
 
 /* How long the sale rests before the next try, after so many (from 1) of which the last ended in
  * that status, in ms: drawn, from 1 to a time that doubles from try to try, up to a second. After
- * ST_RETRY 1: somebody was faster, or a connection was lost, and neither is better for waiting. */
+ * ST_RETRY 1 for the first 20: somebody was faster, or a connection was lost, and neither is better
+ * for waiting; what lasts longer is neither. */
 int64_t order_batch_rest_ms(int tries, enum status why);
 
 #endif

@@ -19,14 +19,6 @@ static const char SQL_SALES[] =
 
 const struct pg_statement sales_read = {"sales_read", SQL_SALES, 1, STAGE_STATEMENTS};
 
-/* No lock, no row. */
-static const char SQL_PROBE[] =
-    "SELECT id, name, price_cents, stock_total, stock_left, "
-    "per_user_limit, starts_at, ends_at, version, (SELECT shard FROM sale_shards LIMIT 0), "
-    "(SELECT units FROM sale_buyers LIMIT 0) FROM sales LIMIT 0";
-
-const struct pg_statement sales_probe = {"sales_probe", SQL_PROBE, 0, STAGE_STATEMENTS};
-
 void sales_get(struct http_request *request, void *context)
 {
     int64_t id;

@@ -62,7 +62,7 @@ START_TEST(test_status_of_maps_every_listed_code)
         {"22P02", ST_DB},         {"57P04", ST_DB},      {"40002", ST_DB},
         {"XX000", ST_DB},         {"", ST_DB},           {"25006", ST_RETRY},
         {"25001", ST_DB},         {"57P05", ST_RETRY},   {"58030", ST_RETRY},
-        {"58P01", ST_RETRY},      {"54000", ST_DB},      {"26000", ST_RETRY},
+        {"58P01", ST_RETRY},      {"54000", ST_BUSY},    {"26000", ST_RETRY},
         {"0A000", ST_DB},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -11,6 +11,8 @@ FROZEN_S=3  # longer than a statement, its grace, and an attempt to connect
 ENDS_S=6 # a sale, after its orders: so long may a busy machine take over a few of them
 ACCEPTS=10  # orders while the database is away
 ACCEPT_S=1  # none of them takes longer than that
+READERS=48   # who ask for orders that are only in the database,
+READS=32     # of whom so many may wait for it at once: ORDER_READS_MAX
 DECIDED_S=20 # until all are decided afterwards
 
 # place COUNT: so many orders, each another user's, from USER_ID + 1 on; their ids in PLACED. Sets WHY
@@ -187,6 +189,16 @@ stop_lets_waiters_go() {
     verdict "SIGTERM: what he waited for is decided" "$(expect_rows "$USER_ID" "$USER_ID")"
 }
 
+# Orders that nobody remembers are looked for in the database, and who waits for it holds a thread.
+reads_have_a_bound() {
+    local told
+    _user_options "$USER_ID"
+    told=$(curl -s -Z --parallel-immediate --parallel-max "$READERS" --max-time "$ACCEPT_S" -o /dev/null -w '%{http_code}\n' \
+        "${USER_OPTIONS[@]}" "$SERVER_URL/orders/0f8fad5b-d9cb-469f-a165-7086772890[10-$((9 + READERS))]" 2>/dev/null | grep -c 503) || :
+    verdict "with its database frozen not all who ask for an old order wait" \
+        "$( ((told >= READERS - READS)) || echo "$told of $READERS were told at once")"
+}
+
 # Stopped, but for its sockets: nothing is answered, nothing refused.
 database_freezes() {
     local first=$((USER_ID + 1)) why='' now
@@ -202,6 +214,7 @@ database_freezes() {
         "$([[ $now == "$ACCEPTS pending" ]] || echo "$now")"
     ask /sales/1 --max-time "$ACCEPT_S" || :
     verdict "with its database frozen a sale can be read" "$(expect_status 200)"
+    reads_have_a_bound
     sleep "$FROZEN_S"
     now=$(states "$first")
     verdict "with its database frozen no order fails" \

@@ -91,7 +91,33 @@ START_TEST(a_fault_that_passes_fails_no_order)
 {
     judge_transient("40001"); /* serialization_failure */
     judge_transient("53200"); /* out_of_memory */
+    judge_transient("54000"); /* program_limit_exceeded: no transaction ids left */
     judge_transient("42501"); /* insufficient_privilege: a person's mistake, and mended */
+}
+END_TEST
+
+/* Neither its row nor the one that would say it failed: then it is not final, whatever the reason.
+ */
+START_TEST(an_order_that_can_leave_no_row_is_not_final)
+{
+    struct outcome outcome;
+    long long user = client_new_user();
+    long long rows = store_orders(SALE_REFUSED);
+    double retries = admin_metric(RETRIES, "");
+    store_refuse(user, "P0001", true);
+    cJSON *order = judge_object(client_order(SALE_REFUSED, user, 1), 202);
+    char id[UUID_TEXT_SIZE];
+    memcpy(id, judge_text(order, "order_id"), UUID_TEXT_SIZE);
+    cJSON_Delete(order);
+    ck_assert(admin_await_metric(RETRIES, "", retries + 4) >= retries + 4);
+    order = judge_object(client_wait_order(id, user, UNDECIDED_MS), 200);
+    ck_assert_str_eq(judge_text(order, "status"), "pending");
+    cJSON_Delete(order);
+    judge_next();
+    store_heed();
+    outcome_await(id, user, &outcome);
+    ck_assert_str_ne(outcome.state, "pending");
+    ck_assert_int_eq(store_orders(SALE_REFUSED), rows + 2);
 }
 END_TEST
 
@@ -127,6 +153,8 @@ void good_refusals_add(Suite *suite)
          NEEDS_DATABASE},
         {"a fault that passes fails no order", a_fault_that_passes_fails_no_order, 4, 0,
          NEEDS_DATABASE | NEEDS_ADMIN},
+        {"an order that can leave no row is not final", an_order_that_can_leave_no_row_is_not_final,
+         4, 0, NEEDS_DATABASE | NEEDS_ADMIN},
         {"an order of a deleted sale fails without a row",
          an_order_of_a_deleted_sale_fails_without_a_row, 4, 0, NEEDS_DATABASE},
     };
