@@ -226,7 +226,7 @@ $(CONTRACT): $(patsubst %.c,$(B)/%.o,$(wildcard harness/contract/*.c)) $(LIB)
 
 #: First
 #:   make demo               install what is missing, then the story in about seven minutes
-#:   make check              install what is missing, then every test: about 45 minutes
+#:   make check              install what is missing, then every kind of test: about 45 minutes
 #:   make doctor             what is missing or wrong on this machine, and what to do
 demo:
 	@harness/setup.sh tier1 run

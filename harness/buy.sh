@@ -41,7 +41,7 @@ fi
 headers+=(-H "Idempotency-Key: ${KEY:-$(cat /proc/sys/kernel/random/uuid)}")
 
 # curl's own protocol: "> " what was sent, "< " what came back.
-curl -q -s -v --max-time 30 "${headers[@]}" -d "$body" "$url/orders" \
+curl -q -s -v --max-time 65 "${headers[@]}" -d "$body" "$url/orders" \
     >"$dir/reply" 2>"$dir/trace" || die "no reply: $(grep -m 1 '^\* ' "$dir/trace" | tail -n 1)"
 headers() { sed -n "s/^$1 //p" "$dir/trace" | tr -d '\r' | sed "/^\$/d; 1s/.*/$BOLD&$PLAIN/"; }
 json() { jq . "$1" 2>/dev/null || cat "$1"; }
@@ -59,7 +59,7 @@ if [[ $(jq -r .status "$dir/reply" 2>/dev/null) == pending ]]; then
     say ""
     say "${BOLD}GET $path?wait_ms=5000${PLAIN}"
     say ""
-    curl -q -s --max-time 30 "${headers[@]}" "$url$path?wait_ms=5000" >"$dir/final" || die "no reply"
+    curl -q -s --max-time 65 "${headers[@]}" "$url$path?wait_ms=5000" >"$dir/final" || die "no reply"
     json "$dir/final"
 fi
 
