@@ -254,51 +254,65 @@ enum status lanes_take(struct lanes *lanes, int64_t deadline_ns, void *items, in
     return status;
 }
 
-/* In front of the lane, in slots that were theirs, or another taker's of the same lane. Among the
- * ages each is where it was. */
-static void give_back_locked(struct lanes *lanes, struct lane *lane, const unsigned char *items,
-                             int count)
+/* How many items of a take are done. */
+static int count_done(const bool *is_done, int count)
+{
+    int done = 0;
+    for (int i = 0; i < count; i++) {
+        done += is_done == NULL || is_done[i];
+    }
+    return done;
+}
+
+/* In line again before `front`, and among the ages where it was, at `newer` or behind it. */
+static void give_back_locked(struct lanes *lanes, struct slot *slot, const void *item,
+                             struct link *front, struct link **newer)
+{
+    memcpy(slot->item, item, lanes->options.item_size);
+    link_move(&slot->link, front);
+    while (*newer != &lanes->ages && aged_of(*newer)->entered_ns <= slot->entered_ns) {
+        *newer = (*newer)->next;
+    }
+    link_before(&slot->age, *newer);
+}
+
+/* The taker has left his lane: what is done is gone, what is not is in line, in front. The slots
+ * are those that were his, or another taker's of the same lane. */
+static void leave_locked(struct lanes *lanes, struct lane *lane, const unsigned char *items,
+                         int count, const bool *is_done)
 {
     struct link *front = lane->line.next, *newer = lanes->ages.next;
+    int back = 0;
+    assert(lane->takers >= 1 && count >= 1 && count <= lane->taken);
     for (int i = 0; i < count; i++) {
         struct slot *slot = slot_of(lane->out.next);
-        memcpy(slot->item, items + (size_t)i * lanes->options.item_size, lanes->options.item_size);
-        link_move(&slot->link, front);
-        while (newer != &lanes->ages && aged_of(newer)->entered_ns <= slot->entered_ns) {
-            newer = newer->next;
+        if (is_done == NULL || is_done[i]) {
+            link_move(&slot->link, &lanes->free_slots);
+        } else {
+            give_back_locked(lanes, slot, items + (size_t)i * lanes->options.item_size, front,
+                             &newer);
+            back++;
         }
-        link_before(&slot->age, newer);
     }
-    count_locked(lanes, lane, count);
-}
-
-/* The taker has left his lane: what is done is gone, what is not is in line. */
-static void leave_locked(struct lanes *lanes, struct lane *lane, int done_count,
-                         const void *back_items, int back_count)
-{
-    assert(lane->takers >= 1 && done_count >= 0 && back_count >= 0);
-    assert(done_count + back_count >= 1 && done_count + back_count <= lane->taken);
-    for (int i = 0; i < done_count; i++) {
-        link_move(lane->out.next, &lanes->free_slots);
-    }
-    give_back_locked(lanes, lane, back_items, back_count);
+    count_locked(lanes, lane, back);
     lane->takers--;
-    lane->taken -= done_count + back_count;
-    lanes->taken -= done_count + back_count;
-    lane->tries = back_count > 0 ? lane->tries + 1 : 0;
+    lane->taken -= count;
+    lanes->taken -= count;
+    lane->tries = back > 0 ? lane->tries + 1 : 0;
 }
 
-void lanes_finish(struct lanes *lanes, int64_t key, int done_count, const void *back_items,
-                  int back_count, int64_t until_ns)
+void lanes_finish(struct lanes *lanes, int64_t key, const void *items, int count,
+                  const bool *is_done, int64_t until_ns)
 {
+    const int done = count_done(is_done, count);
     pthread_mutex_lock(&lanes->lock);
     struct lane *lane = lanes_find_locked(lanes, key);
     assert(lane != NULL);
-    if (done_count > 0) {
-        note_done_locked(lanes, done_count);
+    if (done > 0) {
+        note_done_locked(lanes, done);
     }
-    leave_locked(lanes, lane, done_count, back_items, back_count);
-    if (back_count > 0) {
+    leave_locked(lanes, lane, items, count, is_done);
+    if (done < count) {
         park_locked(lanes, lane, until_ns);
     }
     make_ready_locked(lanes, lane);

@@ -14,6 +14,7 @@
 #ifndef FLASHDEAL_LANES_H
 #define FLASHDEAL_LANES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,15 +62,17 @@ MUST_USE enum status lanes_put(struct lanes *lanes, int64_t key, const void *ite
 MUST_USE enum status lanes_take(struct lanes *lanes, int64_t deadline_ns, void *items, int max,
                                 int64_t *key, int *count, int *tries);
 
-/* A taker's end: of what he took, done_count items are done, and back_count go back, which together
- * is all. The latter stand in front of their lane again, in the order given, also of a closed one.
- * Nobody takes of that lane before until_ns (0: at once); the later time holds if it is parked.
+/* A taker's end: of the count items that he took, in the order in which he got them, those are done
+ * that is_done says (NULL: all, and items may be NULL then). The others go back, as they are in
+ * items: they stand in front of their lane again, in that order, also of a closed one. If there are
+ * any, nobody takes of that lane before until_ns (0: at once); the later time holds if it is
+ * parked.
  *
  * With more than one taker in a lane order is not kept: what is given back stands before what the
  * others gave back until then, and behind what they have. Which of the takers' items has waited for
  * how long is then known of all together only. */
-void lanes_finish(struct lanes *lanes, int64_t key, int done_count, const void *back_items,
-                  int back_count, int64_t until_ns);
+void lanes_finish(struct lanes *lanes, int64_t key, const void *items, int count,
+                  const bool *is_done, int64_t until_ns);
 
 /* How many stand before the item of that place in its lane; 0: it is the next, or has been taken,
  * or is not known. Items given back by one of several takers are off by as much as the others have

@@ -98,7 +98,12 @@ enum status pg_rollback(struct pg *pg)
     if (pg_is_broken(pg)) {
         return pg_refuse(pg); /* the server rolls back by itself once it sees the connection gone */
     }
-    return PQtransactionStatus(pg->conn) == PQTRANS_IDLE ? ST_OK : run_bare(pg, "ROLLBACK");
+    if (PQtransactionStatus(pg->conn) == PQTRANS_IDLE) {
+        return ST_OK;
+    }
+    enum status status = run_bare(pg, "ROLLBACK");
+    pg->broken = pg->broken || status != ST_OK; /* it would be in the next one's way */
+    return status;
 }
 
 /* Whether the code leaves it open what became of a transaction: a pooler between us and the server

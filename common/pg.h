@@ -131,8 +131,9 @@ const char *pg_sqlstate(const struct pg *pg);
 const char *pg_error(const struct pg *pg);
 
 /* The one map from SQLSTATE to status: 55P03, 57014 ST_TIMEOUT; 40001, 40P01, 25006, 26000, class
- * 08, 57P01-57P03, 57P05, class 58 ST_RETRY; class 53 ST_BUSY; class 23 ST_CONSTRAINT; class 28,
- * 3D000, 3F000, 42P01, 42703, 42501 ST_SCHEMA; others ST_DB. Source: PostgreSQL manual, appendix A.
+ * 08, 57P01-57P03, 57P05, class 58 ST_RETRY; class 53, 54000 ST_BUSY; class 23 ST_CONSTRAINT; class
+ * 28, 3D000, 3F000, 42P01, 42703, 42501 ST_SCHEMA; others ST_DB. Source: PostgreSQL manual,
+ * appendix A.
  *
  * Calls go by it with one exception, which the code alone does not tell: 0A000 is ST_RETRY where a
  * prepared statement's table was changed under it ("cached plan must not change result type"). That

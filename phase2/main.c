@@ -131,7 +131,7 @@ static int serve(struct parts *parts)
     char error[HTTP_ERROR_SIZE];
     if (start_listeners(parts, error) != ST_OK) {
         fail("listen_failed", error);
-        exit(EXIT_FAILURE); /* the admin listener may serve already */
+        log_exit(EXIT_FAILURE); /* the admin listener may serve already */
     }
     telemetry_watch_server(parts->telemetry, parts->server);
     log_event(LOG_INFO, "stopping", LOG_NUMBER("signal", stop_wait()));

@@ -24,6 +24,9 @@
 
 enum { INTERVAL_WEIGHT = 16 /* a gap counts for one in so many */ };
 
+/* Longer than this is "nobody knows": and no product with a place overflows. */
+#define INTERVAL_MAX_NS (3600 * CLOCK_NS_PER_S)
+
 struct slot {
     struct order order;
     int64_t entered_ns;
@@ -136,7 +139,8 @@ static int64_t interval_locked(struct order_queue *queue, int64_t now_ns)
         return queue->interval_ns;
     }
     int64_t interval_ns = average_locked(queue, now_ns - gap_begin_locked(queue));
-    return interval_ns > queue->interval_ns ? interval_ns : queue->interval_ns;
+    interval_ns = interval_ns > queue->interval_ns ? interval_ns : queue->interval_ns;
+    return interval_ns < INTERVAL_MAX_NS ? interval_ns : INTERVAL_MAX_NS;
 }
 
 static void ack(struct order_queue *queue, const struct order *order)

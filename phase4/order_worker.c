@@ -5,7 +5,8 @@
  * and never as long as the next (full jitter), so that a database that comes back is not met by all
  * at once. Only an order that fails by itself, every time, is failed: one that breaks a constraint,
  * or that the database refuses DB_TRIES_MAX times for a reason that has nothing to do with load,
- * but not its failure's row: where it refuses that as well, it is the database, and not the order.
+ * but not its failure's row: where it refuses that as well, it may be the database, and both are
+ * tried ROUNDS_MAX times before the order is failed without a row.
  *
  * A try may be repeated after an unknown COMMIT or by a worker that replaces this one: decide()
  * gives the same order the same outcome. The ticket is finished before the order is acknowledged:
@@ -26,6 +27,7 @@ enum {
     BACKOFF_MIN_MS = 20,
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3, /* of an order that the database refuses and says not why */
+    ROUNDS_MAX = 8,   /* of deciding it and of failing it, in all some 20 s */
     NS_PER_US = 1000,
     DB_STAGES = 4,
 };
@@ -38,6 +40,7 @@ static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT
 struct piece {
     struct order order;
     enum order_outcome outcome;
+    bool is_stored; /* its row is there, or there can be none: the ticket need not remember it */
 };
 
 struct order_worker {
@@ -134,6 +137,7 @@ static int64_t backoff_ms(int tries)
     while (tries-- > 1 && longest_ms < BACKOFF_MAX_MS) {
         longest_ms *= 2;
     }
+    longest_ms = longest_ms < BACKOFF_MAX_MS ? longest_ms : BACKOFF_MAX_MS;
     return 1 + (int64_t)random_below((uint32_t)longest_ms);
 }
 
@@ -141,7 +145,7 @@ static enum status take(void *data, void *context)
 {
     const struct order_worker *self = context;
     struct piece *piece = data;
-    *piece = (struct piece){.outcome = ORDER_PENDING};
+    *piece = (struct piece){.outcome = ORDER_PENDING, .is_stored = true};
     return self->work.queue_kind->take(self->work.queue, CLOCK_NEVER, &piece->order);
 }
 
@@ -150,7 +154,7 @@ static enum status work(struct worker *worker, void *data, void *context)
     struct order_worker *self = context;
     struct piece *piece = data;
     bool is_failing = false;
-    int refusals = 0;
+    int refusals = 0, rounds = 0;
     for (int tries = 1;; tries++) {
         worker_beat(worker);
         enum status status = is_failing ? fail(self, piece) : decide(self, piece);
@@ -159,8 +163,13 @@ static enum status work(struct worker *worker, void *data, void *context)
         }
         metrics_add(self->retries, 1);
         if (is_poison(status, &refusals)) {
+            rounds += is_failing;
             is_failing = !is_failing;
             refusals = 0;
+        }
+        if (rounds == ROUNDS_MAX) {
+            piece->is_stored = false;
+            return ST_OK;
         }
         if (!worker_pause(worker, clock_deadline_ns(backoff_ms(tries)))) {
             return ST_CLOSED;
@@ -191,8 +200,7 @@ static void finish(const void *data, void *context)
 {
     struct order_worker *self = context;
     const struct piece *piece = data;
-    const bool is_stored = true; /* or there can be no row: neither has to be remembered here */
-    tickets_finish(self->work.tickets, &piece->order, piece->outcome, is_stored);
+    tickets_finish(self->work.tickets, &piece->order, piece->outcome, piece->is_stored);
     self->work.queue_kind->ack(self->work.queue, &piece->order);
     metrics_observe(histogram_of(self, piece->outcome),
                     (clock_unix_us() - piece->order.accepted_us) * NS_PER_US);

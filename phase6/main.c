@@ -195,7 +195,7 @@ int main(void)
                           .rate_users = RATE_USERS_MAX,
                           .optimistic_tries = OPTIMISTIC_TRIES};
     if (parts_start(&parts, &database) != ST_OK) {
-        return EXIT_FAILURE; /* it has said why */
+        log_exit(EXIT_FAILURE); /* it has said why; the sales' thread may be at work */
     }
     int exit_status = serve(&parts);
     parts_free(&parts);

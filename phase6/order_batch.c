@@ -5,10 +5,9 @@
  *
  * Only an order that fails by itself, every time, is failed: one that breaks a constraint, or that
  * the database refuses DB_TRIES_MAX times for a reason that has nothing to do with load, but not
- * its failure's row: where it refuses that as well, it is the database, and the order goes back. */
+ * its failure's row: where it refuses that as well, it may be the database, and the order goes
+ * back, until it has been so for long. */
 #include "order_batch.h"
-
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/random.h"
@@ -19,7 +18,8 @@ enum {
     BACKOFF_MAX_MS = 1000,
     DB_TRIES_MAX = 3,     /* of an order that the database refuses and says not why */
     ALONE_EVERY = 3,      /* tries of a batch that comes back */
-    MISSES_MAX = 4,       /* in a row, of orders that cannot be decided now: it is not them, then */
+    MISSES_MAX = 8,       /* in a row, of orders that cannot be decided now: it is not them, then */
+    WAITS = 4,            /* misses that one counts for which waited in vain: others wait as well */
     RETRIES_AT_ONCE = 20, /* of a sale whose orders lost a race, or a connection */
 };
 
@@ -64,53 +64,68 @@ static enum status insist(struct worker *worker, step_function *step, struct pg 
 }
 
 /* Decides the order, or fails it, unless it turns out to be decided. ST_OK also where even that row
- * breaks a constraint: then only the ticket knows, for as long as it lives. */
+ * breaks a constraint, or is refused for the last time: then only the ticket knows. */
 static enum status decide_one(const struct inventory *inventory, struct worker *worker,
-                              struct pg *pg, struct order *order, enum order_outcome *outcome)
+                              struct pg *pg, struct order *order, enum order_outcome *outcome,
+                              bool is_last_time)
 {
     enum status status = insist(worker, inventory->decide, pg, order, outcome);
     if (is_poison(status)) {
         status = insist(worker, order_rows_fail, pg, order, outcome);
     }
-    return status == ST_CONSTRAINT ? ST_OK : status;
+    return status == ST_CONSTRAINT || (status == ST_DB && is_last_time) ? ST_OK : status;
 }
 
-/* Whether it may be this order alone that cannot be decided now: somebody else has its row, or the
- * database does not like it. */
-static bool is_its_own(enum status status)
+/* What an order that was not decided says of those behind it. */
+static int misses_of(enum status status)
 {
-    return status == ST_DB || status == ST_TIMEOUT;
-}
-
-/* Moves order i in front of those from `to` on. */
-static void bring_forward(struct order *orders, enum order_outcome *outcomes, int to, int i)
-{
-    const struct order order = orders[i];
-    const enum order_outcome outcome = outcomes[i];
-    memmove(&orders[to + 1], &orders[to], (size_t)(i - to) * sizeof orders[0]);
-    memmove(&outcomes[to + 1], &outcomes[to], (size_t)(i - to) * sizeof outcomes[0]);
-    orders[to] = order;
-    outcomes[to] = outcome;
+    switch (status) {
+    case ST_DB: /* it may be the only one that the database does not like, */
+        return 1;
+    case ST_TIMEOUT: /* or whose row somebody else has */
+        return WAITS;
+    case ST_OK:
+    case ST_NOT_FOUND:
+    case ST_INVALID:
+    case ST_BUSY:
+    case ST_CLOSED:
+    case ST_RETRY:
+    case ST_UNKNOWN:
+    case ST_CONSTRAINT:
+    case ST_SCHEMA:
+    case ST_SYSTEM:
+        break;
+    }
+    return MISSES_MAX;
 }
 
 /* One by one, as far as it comes; who cannot be decided now does not keep the others. */
 static int decide_each(const struct inventory *inventory, struct worker *worker, struct pg *pg,
                        struct order *orders, enum order_outcome *outcomes, int count,
-                       enum status *why)
+                       bool is_last_time, enum status *why)
 {
     int done = 0, misses = 0;
     *why = ST_OK;
     for (int i = 0; i < count && misses < MISSES_MAX; i++) {
-        enum status status = decide_one(inventory, worker, pg, &orders[i], &outcomes[i]);
+        enum status status =
+            decide_one(inventory, worker, pg, &orders[i], &outcomes[i], is_last_time);
         if (status == ST_OK) {
-            bring_forward(orders, outcomes, done++, i);
+            done++;
             misses = 0;
-            continue;
+        } else {
+            outcomes[i] = ORDER_PENDING;
+            misses += misses_of(status);
+            *why = *why == ST_OK ? status : *why;
         }
-        *why = *why == ST_OK ? status : *why;
-        misses = is_its_own(status) ? misses + 1 : MISSES_MAX;
     }
     return done;
+}
+
+static void forget(enum order_outcome *outcomes, int count)
+{
+    for (int i = 0; i < count; i++) {
+        outcomes[i] = ORDER_PENDING;
+    }
 }
 
 int order_batch_decide(const struct inventory *inventory, struct worker *worker, struct pg *pg,
@@ -121,8 +136,11 @@ int order_batch_decide(const struct inventory *inventory, struct worker *worker,
     if (inventory->decide_batch != NULL && tries % ALONE_EVERY != ALONE_EVERY - 1) {
         *why = inventory->decide_batch(pg, orders, outcomes, count);
     }
-    if (is_poison(*why)) {
-        return decide_each(inventory, worker, pg, orders, outcomes, count, why);
+    if (*why == ST_OK) {
+        return count;
     }
-    return *why == ST_OK ? count : 0;
+    forget(outcomes, count);
+    return is_poison(*why) ? decide_each(inventory, worker, pg, orders, outcomes, count,
+                                         tries >= ORDER_BATCH_TRIES_MAX, why)
+                           : 0;
 }

@@ -7,6 +7,7 @@
 #ifndef ORDER_QUEUE_H
 #define ORDER_QUEUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/metrics.h"
@@ -53,11 +54,11 @@ struct order_queue_kind {
     MUST_USE enum status (*take)(struct order_queue *queue, int64_t deadline_ns, struct order *out,
                                  int max, int *count, int *tries);
 
-    /* All count orders of a take, of that sale, once for each take. The first done_count are done:
-     * their state is where it outlives this process, or they have none that could. The others go
+    /* All count orders of a take, of that sale, in its order, once for each take. Of those that are
+     * done the state is where it outlives this process, or they have none that could. The others go
      * back to the front of the sale's line, and of that sale nobody takes before until_ns. */
     void (*finish)(struct order_queue *queue, int64_t sale_id, const struct order *orders,
-                   int count, int done_count, int64_t until_ns);
+                   int count, const bool *is_done, int64_t until_ns);
 
     /* How many of its sale stand before the order of that place; 0: it is the next, or has been
      * taken. */

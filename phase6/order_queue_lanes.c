@@ -9,7 +9,6 @@
  * back. */
 #include "order_queue.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -57,11 +56,9 @@ static enum status take(struct order_queue *queue, int64_t deadline_ns, struct o
 }
 
 static void finish(struct order_queue *queue, int64_t sale_id, const struct order *orders,
-                   int count, int done_count, int64_t until_ns)
+                   int count, const bool *is_done, int64_t until_ns)
 {
-    assert(count >= 1 && done_count >= 0 && done_count <= count);
-    lanes_finish(queue->lanes, sale_id, done_count, orders + done_count, count - done_count,
-                 until_ns);
+    lanes_finish(queue->lanes, sale_id, orders, count, is_done, until_ns);
 }
 
 static int64_t position(struct order_queue *queue, const struct order *order, int64_t place)

@@ -33,12 +33,12 @@ enum {
 static const enum stage db_stages[DB_STAGES] = {STAGE_POOL_WAIT, STAGE_LOCK_WAIT, STAGE_STATEMENTS,
                                                 STAGE_COMMIT};
 
-/* Orders of one sale on their way, each worker's own copy: the first `done` are decided, and are
- * then what the database has under their ids, which may be of another sale. */
+/* Orders of one sale on their way, each worker's own copy: those that are not pending are decided,
+ * and are then what the database has under their ids, which may be of another sale. */
 struct piece {
     int64_t sale_id;
     int count, done, tries;
-    enum status why; /* the others are not decided */
+    enum status why; /* the others are not decided; the first of them */
     enum order_outcome outcomes[ORDER_BATCH_MAX];
     struct order orders[ORDER_BATCH_MAX];
 };
@@ -116,8 +116,10 @@ static enum status work(struct worker *worker, void *data, void *context)
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
-    for (int i = piece->done; i < piece->count; i++) {
-        piece->orders[i].sale_id = piece->sale_id; /* it stands in that line */
+    for (int i = 0; i < piece->count; i++) {
+        if (piece->outcomes[i] == ORDER_PENDING) {
+            piece->orders[i].sale_id = piece->sale_id; /* it stands in that line */
+        }
     }
     return ST_OK;
 }
@@ -142,9 +144,10 @@ static struct metrics_histogram *histogram_of(const struct order_worker *self,
 }
 
 static void finish_one(const struct order_worker *self, const struct order *order,
-                       enum order_outcome outcome)
+                       enum order_outcome outcome, int tries)
 {
-    const bool is_stored = true; /* or there can be no row: neither has to be remembered here */
+    /* Or there can be no row: neither has to be remembered here. */
+    const bool is_stored = outcome != ORDER_FAILED || tries < ORDER_BATCH_TRIES_MAX;
     tickets_finish(self->work.tickets, order, outcome, is_stored);
     metrics_observe(histogram_of(self, outcome),
                     (clock_unix_us() - order->accepted_us) * NS_PER_US);
@@ -154,8 +157,12 @@ static void finish(const void *data, void *context)
 {
     struct order_worker *self = context;
     const struct piece *piece = data;
-    for (int i = 0; i < piece->done; i++) {
-        finish_one(self, &piece->orders[i], piece->outcomes[i]);
+    bool is_done[ORDER_BATCH_MAX];
+    for (int i = 0; i < piece->count; i++) {
+        is_done[i] = piece->outcomes[i] != ORDER_PENDING;
+        if (is_done[i]) {
+            finish_one(self, &piece->orders[i], piece->outcomes[i], piece->tries);
+        }
     }
     int back = piece->count - piece->done;
     /* The first time at once: it may have been no more than a connection that was lost. */
@@ -163,7 +170,7 @@ static void finish(const void *data, void *context)
                            ? clock_deadline_ns(order_batch_rest_ms(piece->tries, piece->why))
                            : 0;
     self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,
-                                  piece->done, until_ns);
+                                  is_done, until_ns);
     metrics_add(self->batches, piece->done > 0);
     metrics_add(self->retries, back);
 }

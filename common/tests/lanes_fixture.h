@@ -70,10 +70,12 @@ static inline void put_all(int key, int first, int count)
 static inline void finish(int key, int first, int done, int back, int64_t until_ns)
 {
     struct item items[MAX];
-    for (int i = 0; i < back; i++) {
-        items[i] = item_of(key, first + done + i);
+    bool is_done[MAX];
+    for (int i = 0; i < done + back; i++) {
+        items[i] = item_of(key, first + i);
+        is_done[i] = i < done;
     }
-    lanes_finish(lanes, key, done, items, back, until_ns);
+    lanes_finish(lanes, key, items, done + back, is_done, until_ns);
 }
 
 static inline struct lanes_stats read_stats(void)

@@ -103,7 +103,7 @@ START_TEST(test_lanes_are_found_by_their_keys)
         for (int64_t i = 0; i < MAX; i++) {
             ck_assert_status(lanes_take(lanes, 0, items, 1, &key, &count, &tries), ST_OK);
             ck_assert_int_eq(key, (i - 4) * round * 7919 - i);
-            lanes_finish(lanes, key, 1, NULL, 0, 0);
+            lanes_finish(lanes, key, NULL, 1, NULL, 0);
         }
         ck_assert_int_eq(read_stats().length + read_stats().taken + read_stats().lanes, 0);
     }

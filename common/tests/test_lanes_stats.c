@@ -138,6 +138,24 @@ START_TEST(test_lanes_age_is_that_of_the_oldest_in_line)
 }
 END_TEST
 
+/* The first is overtaken by the second: it is as old as it was. */
+START_TEST(test_lanes_age_of_what_is_overtaken)
+{
+    put_all(1, 0, 1);
+    int64_t first_ns = clock_now_ns();
+    rest(2);
+    put_all(1, 1, 2);
+    expect_take(3, 1, 0, 3);
+    const struct item items[] = {item_of(1, 0), item_of(1, 1), item_of(1, 2)};
+    lanes_finish(lanes, 1, items, 3, (const bool[]){false, true, false}, 0);
+    ck_assert_int_ge(read_stats().age_ns, clock_now_ns() - first_ns);
+    expect_take(1, 1, 0, 1);
+    finish(1, 0, 1, 0, 0);
+    expect_take(1, 1, 2, 1);
+    ck_assert_int_eq(read_stats().taken, 1);
+}
+END_TEST
+
 /* What comes back stands among the ages where it was: before younger, behind older. */
 START_TEST(test_lanes_age_finds_its_place_again)
 {
@@ -275,6 +293,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_lanes_position_is_right_in_a_lane_that_came_anew);
     tcase_add_test(tc, test_lanes_stats_tell_what_happened);
     tcase_add_test(tc, test_lanes_age_is_that_of_the_oldest_in_line);
+    tcase_add_test(tc, test_lanes_age_of_what_is_overtaken);
     tcase_add_test(tc, test_lanes_age_finds_its_place_again);
     tcase_add_test(tc, test_lanes_interval_is_between_done_items);
     tcase_add_test(tc, test_lanes_interval_counts_a_batch_as_its_items);

@@ -78,7 +78,11 @@ static void *worker_main(void *arg)
             atomic_fetch_add(&given_back, count - done);
             atomic_fetch_sub(&inside[key], 1);
             int64_t until_ns = clock_now_ns() + (int64_t)random_below(100) * CLOCK_NS_PER_US;
-            lanes_finish(lanes, key, done, works + done, count - done, until_ns);
+            bool is_done[BATCH];
+            for (int i = 0; i < count; i++) {
+                is_done[i] = i < done;
+            }
+            lanes_finish(lanes, key, works, count, is_done, until_ns);
         }
     }
     return NULL;

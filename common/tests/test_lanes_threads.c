@@ -123,7 +123,7 @@ static void *echo_main(void *arg)
     int count, tries;
     (void)arg;
     while (lanes_take(lanes, CLOCK_NEVER, &item, 1, &key, &count, &tries) == ST_OK) {
-        lanes_finish(lanes, key, 1, NULL, 0, 0);
+        lanes_finish(lanes, key, NULL, 1, NULL, 0);
         if (lanes_put(echoes, key, &item, &place) != ST_OK) {
             break;
         }
@@ -144,7 +144,7 @@ START_TEST(test_lanes_put_wakes_who_waits)
         int64_t deadline_ns = clock_deadline_ns(PATIENCE_MS);
         ck_assert_status(lanes_take(echoes, deadline_ns, &item, 1, &key, &count, &tries), ST_OK);
         ck_assert_int_eq(item.number, round % 256);
-        lanes_finish(echoes, key, 1, NULL, 0, 0);
+        lanes_finish(echoes, key, NULL, 1, NULL, 0);
     }
     lanes_close(lanes, CLOCK_NEVER);
     pthread_join(echo, NULL);

@@ -92,10 +92,12 @@ static void expect_no_take(enum status expected)
 static void finish(int sale, int first, int count, int done_count, int64_t until_ns)
 {
     struct order orders[BATCH];
+    bool is_done[BATCH];
     for (int i = 0; i < count; i++) {
         orders[i] = order_of(sale, first + i);
+        is_done[i] = i < done_count;
     }
-    kind->finish(queue, sale, orders, count, done_count, until_ns);
+    kind->finish(queue, sale, orders, count, is_done, until_ns);
 }
 
 static struct order_queue_stats read_stats(void)
