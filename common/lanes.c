@@ -7,8 +7,8 @@
  * lanes parked for shorter, giving back past the items that are older.
  *
  * Places: a lane numbers its items from how many had been put into all lanes when it came to be. So
- * no number of a lane that has gone is as high as one of its successor's, and those in line are the
- * last so many numbers, whoever has been taken and given back.
+ * no number of a lane that has gone is as high as one of its successor's, and those in line are
+ * taken for the last so many numbers, whoever has been given back.
  *
  * Waking: whatever makes a lane ready wakes one who sleeps, and who has taken wakes the next if
  * another lane is ready. So nobody sleeps while a lane is ready, but for whoever has been signalled

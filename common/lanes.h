@@ -75,8 +75,9 @@ void lanes_finish(struct lanes *lanes, int64_t key, const void *items, int count
                   const bool *is_done, int64_t until_ns);
 
 /* How many stand before the item of that place in its lane; 0: it is the next, or has been taken,
- * or is not known. Items given back by one of several takers are off by as much as the others have
- * taken, at most; never negative, never more than there are. O(1). */
+ * or is not known. An item that was given back is off by as much as has been done that was put
+ * after it, or the lane's other takers have, at most; never negative, never more than there are.
+ * O(1). */
 int64_t lanes_position(struct lanes *lanes, int64_t key, int64_t place);
 
 /* O(1). */

@@ -72,7 +72,8 @@ void pg_close(struct pg *pg);
 void pg_book_to(struct pg *pg, struct stages *stages);
 
 /* BEGIN, ROLLBACK. ST_OK, or why not. pg_rollback on a connection without a transaction is a no-op
- * (no round trip) and ST_OK, so that an out: label may call it always. */
+ * (no round trip) and ST_OK, so that an out: label may call it always; one that fails leaves a
+ * connection that is not usable. */
 MUST_USE enum status pg_begin(struct pg *pg);
 enum status pg_rollback(struct pg *pg);
 

@@ -42,6 +42,7 @@ for target in "${TARGETS[@]}"; do
         before=$(journal_share "$LOAD_WARMUP_S" "$(calc "$LOAD_WARMUP_S + $BEFORE_S")" <"$LOAD_ORDERS")
         [[ $(verdict_rule "$before" "< $BORNE") == PRESENT && $storm -lt $STORMS ]] || break
         load_idle 10
+        [[ $LOAD_IDLE_S != none ]] || break
     done
     load_trust "$(calc "int($half * $seconds)")"
     end=$(calc "$LOAD_WARMUP_S + $seconds") foreign=$LOAD_FOREIGN

@@ -63,17 +63,27 @@ static enum status insist(struct worker *worker, step_function *step, struct pg 
     return status;
 }
 
+/* Of an order whose row and whose failure's row are refused: whether that has been so for long. */
+static bool give_up(struct order *order)
+{
+    const int64_t now_ns = clock_now_ns();
+    if (order->refused_ns == 0) {
+        order->refused_ns = now_ns;
+    }
+    order->has_no_row = now_ns - order->refused_ns >= ORDER_BATCH_REFUSED_S * CLOCK_NS_PER_S;
+    return order->has_no_row;
+}
+
 /* Decides the order, or fails it, unless it turns out to be decided. ST_OK also where even that row
- * breaks a constraint, or is refused for the last time: then only the ticket knows. */
+ * breaks a constraint, or has been refused for long: then only the ticket knows. */
 static enum status decide_one(const struct inventory *inventory, struct worker *worker,
-                              struct pg *pg, struct order *order, enum order_outcome *outcome,
-                              bool is_last_time)
+                              struct pg *pg, struct order *order, enum order_outcome *outcome)
 {
     enum status status = insist(worker, inventory->decide, pg, order, outcome);
     if (is_poison(status)) {
         status = insist(worker, order_rows_fail, pg, order, outcome);
     }
-    return status == ST_CONSTRAINT || (status == ST_DB && is_last_time) ? ST_OK : status;
+    return status == ST_CONSTRAINT || (status == ST_DB && give_up(order)) ? ST_OK : status;
 }
 
 /* What an order that was not decided says of those behind it. */
@@ -102,13 +112,12 @@ static int misses_of(enum status status)
 /* One by one, as far as it comes; who cannot be decided now does not keep the others. */
 static int decide_each(const struct inventory *inventory, struct worker *worker, struct pg *pg,
                        struct order *orders, enum order_outcome *outcomes, int count,
-                       bool is_last_time, enum status *why)
+                       enum status *why)
 {
     int done = 0, misses = 0;
     *why = ST_OK;
     for (int i = 0; i < count && misses < MISSES_MAX; i++) {
-        enum status status =
-            decide_one(inventory, worker, pg, &orders[i], &outcomes[i], is_last_time);
+        enum status status = decide_one(inventory, worker, pg, &orders[i], &outcomes[i]);
         if (status == ST_OK) {
             done++;
             misses = 0;
@@ -140,7 +149,5 @@ int order_batch_decide(const struct inventory *inventory, struct worker *worker,
         return count;
     }
     forget(outcomes, count);
-    return is_poison(*why) ? decide_each(inventory, worker, pg, orders, outcomes, count,
-                                         tries >= ORDER_BATCH_TRIES_MAX, why)
-                           : 0;
+    return is_poison(*why) ? decide_each(inventory, worker, pg, orders, outcomes, count, why) : 0;
 }

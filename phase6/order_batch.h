@@ -5,15 +5,17 @@
 #include "common/workers.h"
 #include "inventory.h"
 
-enum { ORDER_BATCH_TRIES_MAX = 40 }; /* of what the database refuses, in all some 20 s */
+enum {
+    ORDER_BATCH_REFUSED_S = 20
+}; /* an order whose every row is refused is given up after that */
 
 /* Decides count orders of one sale, 1 to ORDER_BATCH_MAX. tries: how often in a row orders of it
  * have come back. Returns how many are done: they have their outcomes, and are the orders that the
- * database has under their ids; but from ORDER_BATCH_TRIES_MAX tries on one that is ORDER_FAILED
- * may have no row. The others are ORDER_PENDING, nothing is known of them, and they may be asked
- * for again; *why is what kept the first of them from being decided. Blocks as the inventory does,
- * beats for the worker between two orders, and ends early when a stop gives up or the worker has
- * lost its place. */
+ * database has under their ids; but one that has_no_row is ORDER_FAILED without (unless a COMMIT of
+ * which nobody heard has made it). The others are ORDER_PENDING, nothing is known of them, and they
+ * may be asked for again; *why is what kept the first of them from being decided. Blocks as the
+ * inventory does, beats for the worker between two orders, and ends early when a stop gives up or
+ * the worker has lost its place. */
 MUST_USE int order_batch_decide(const struct inventory *inventory, struct worker *worker,
                                 struct pg *pg, struct order *orders, enum order_outcome *outcomes,
                                 int count, int tries, enum status *why);

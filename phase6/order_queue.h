@@ -61,7 +61,7 @@ struct order_queue_kind {
                    int count, const bool *is_done, int64_t until_ns);
 
     /* How many of its sale stand before the order of that place; 0: it is the next, or has been
-     * taken. */
+     * taken, or was overtaken. */
     int64_t (*position)(struct order_queue *queue, const struct order *order, int64_t place);
 
     void (*read_stats)(struct order_queue *queue, struct order_queue_stats *out);

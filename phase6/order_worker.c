@@ -6,7 +6,7 @@
  * What was accepted is decided. A fault of the database is no fault of the order's: what could not
  * be decided goes back to the front of its sale's line, and the sale rests, longer from time to
  * time and never as long as the next (full jitter). The worker does not wait with it: other sales
- * have other rows.
+ * have other rows. (One that can have no row at all is given up in the end: order_batch.h.)
  *
  * A try may be repeated after an unknown COMMIT or by a worker that replaces this one: the same
  * order is given the same outcome. The ticket is finished before the order leaves the queue: at no
@@ -144,11 +144,9 @@ static struct metrics_histogram *histogram_of(const struct order_worker *self,
 }
 
 static void finish_one(const struct order_worker *self, const struct order *order,
-                       enum order_outcome outcome, int tries)
+                       enum order_outcome outcome)
 {
-    /* Or there can be no row: neither has to be remembered here. */
-    const bool is_stored = outcome != ORDER_FAILED || tries < ORDER_BATCH_TRIES_MAX;
-    tickets_finish(self->work.tickets, order, outcome, is_stored);
+    tickets_finish(self->work.tickets, order, outcome, !order->has_no_row);
     metrics_observe(histogram_of(self, outcome),
                     (clock_unix_us() - order->accepted_us) * NS_PER_US);
 }
@@ -161,7 +159,7 @@ static void finish(const void *data, void *context)
     for (int i = 0; i < piece->count; i++) {
         is_done[i] = piece->outcomes[i] != ORDER_PENDING;
         if (is_done[i]) {
-            finish_one(self, &piece->orders[i], piece->outcomes[i], piece->tries);
+            finish_one(self, &piece->orders[i], piece->outcomes[i]);
         }
     }
     int back = piece->count - piece->done;

@@ -42,19 +42,25 @@ static void *producer_main(void *arg)
     return NULL;
 }
 
-/* Half of the time a part of the batch, of no or some items, is done. */
-static int done_of(const struct work *works, int count)
+/* Half of the time a part of the batch, of no or some items, is done: the first ones, or if nobody
+ * looks at their order, any. Returns how many. */
+static int done_of(const struct work *works, int count, bool *is_done)
 {
     int key = works[0].key;
-    int done = random_below(2) == 0 ? (int)random_below((uint64_t)count + 1) : count;
+    int first = random_below(2) == 0 ? (int)random_below((uint64_t)count + 1) : count;
+    int done = 0;
+    for (int i = 0; i < count; i++) {
+        is_done[i] = lane_takers == 1 || first == count ? i < first : random_below(2) == 0;
+        done += is_done[i];
+    }
     for (int i = 0; i < count; i++) {
         atomic_fetch_add(&wrong, works[i].key != key);
         if (lane_takers == 1) {
             atomic_fetch_add(&wrong, works[i].number != next_number[key] + i);
         }
     }
-    for (int i = 0; i < done; i++) {
-        atomic_fetch_add(&seen[key][works[i].number], 1);
+    for (int i = 0; i < count; i++) {
+        atomic_fetch_add(&seen[key][works[i].number], is_done[i]);
     }
     if (lane_takers == 1) {
         next_number[key] += done;
@@ -74,14 +80,11 @@ static void *worker_main(void *arg)
         status = lanes_take(lanes, deadline_ns, works, BATCH, &key, &count, &tries);
         if (status == ST_OK) {
             atomic_fetch_add(&wrong, atomic_fetch_add(&inside[key], 1) >= lane_takers);
-            int done = done_of(works, count);
+            bool is_done[BATCH];
+            int done = done_of(works, count, is_done);
             atomic_fetch_add(&given_back, count - done);
             atomic_fetch_sub(&inside[key], 1);
             int64_t until_ns = clock_now_ns() + (int64_t)random_below(100) * CLOCK_NS_PER_US;
-            bool is_done[BATCH];
-            for (int i = 0; i < count; i++) {
-                is_done[i] = i < done;
-            }
             lanes_finish(lanes, key, works, count, is_done, until_ns);
         }
     }
