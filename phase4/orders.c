@@ -134,7 +134,7 @@ static void refuse(const struct orders *orders, struct http_request *request,
 void orders_post(struct http_request *request, void *context)
 {
     const struct orders *orders = context;
-    struct order order;
+    struct order order = {0};
     if (read_order(request, &order) != ST_OK) {
         return;
     }
