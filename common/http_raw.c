@@ -16,8 +16,12 @@
  * there: the one that fits the connection, when only one does. What stands there for a later
  * connection is a guess that whoever uses it must hold against the kernel's word.
  *
- * Bodies are read byte by byte: mg_read(n) waits anew for each byte that it lacks, without a bound
- * on their sum, while bytes that have already arrived cost a copy each. */
+ * mg_read(n) waits anew for each byte that it lacks, without a bound on their sum. So of a body
+ * only what has arrived with its head is read at once, and what has not, byte by byte. How much
+ * that is stands in the private part as well, where three numbers follow each other: the buffer's
+ * size, the head's, both known, and that of all that has arrived. They are looked for at every
+ * request; a civetweb without them would have every byte read by itself, which is right as well,
+ * and slower. */
 #include "common/http_raw.h"
 
 #include <civetweb.h>
@@ -30,7 +34,7 @@
 
 /* How far behind request_info the pointer to the buffer is looked for: 1.15 and 1.16 have it 120
  * bytes behind response_info, and the connection goes on for as many bytes again. */
-enum { PRIVATE_BYTES = sizeof(struct mg_response_info) + 160 };
+enum { PRIVATE_BYTES = sizeof(struct mg_response_info) + 168 };
 
 /* How often the place of the descriptor is looked for: a descriptor may equal another number. */
 enum { SOCKET_TRIES_MAX = 64 };
@@ -39,6 +43,7 @@ static atomic_int socket_at; /* bytes behind request_info; 0: not found yet */
 static atomic_int socket_tries;
 
 static _Thread_local const char *buffer; /* this thread's; NULL: not found yet */
+static _Thread_local int head_bytes;     /* of this thread's request; 0: it was refused */
 static _Thread_local int64_t waiting_since_ns;
 
 int http_raw_timeout_ms(int read_timeout_ms)
@@ -163,6 +168,7 @@ static bool block_ends(const char *last_end, int fields)
 
 enum http_raw_form http_raw_check(const struct mg_request_info *info)
 {
+    head_bytes = 0;
     if (!starts_buffer(info) || !line_is_exact(info)) {
         return HTTP_RAW_MALFORMED;
     }
@@ -181,7 +187,11 @@ enum http_raw_form http_raw_check(const struct mg_request_info *info)
     if (block_bytes > HTTP_HEADER_BYTES_MAX) {
         return HTTP_RAW_HEADERS_LARGE;
     }
-    return block_ends(end, info->num_headers) ? HTTP_RAW_FINE : HTTP_RAW_MALFORMED;
+    if (!block_ends(end, info->num_headers)) {
+        return HTTP_RAW_MALFORMED;
+    }
+    head_bytes = (int)block_bytes;
+    return HTTP_RAW_FINE;
 }
 
 enum http_raw_error http_raw_classify(int status, const char *message, int read_timeout_ms)
@@ -203,12 +213,33 @@ enum http_raw_error http_raw_classify(int status, const char *message, int read_
     }
 }
 
+size_t http_raw_arrived(const struct mg_request_info *info)
+{
+    enum { SIZE, HEAD, ALL, NUMBERS };
+    int numbers[NUMBERS];
+    const char *private_part = (const char *)(info + 1);
+    for (size_t at = sizeof(struct mg_response_info); at + sizeof numbers <= PRIVATE_BYTES;
+         at += sizeof numbers[0]) {
+        memcpy(numbers, private_part + at, sizeof numbers);
+        if (numbers[SIZE] == HTTP_RAW_BUFFER_BYTES && numbers[HEAD] == head_bytes &&
+            numbers[ALL] >= numbers[HEAD] && numbers[ALL] <= numbers[SIZE]) {
+            return head_bytes > 0 ? (size_t)(numbers[ALL] - head_bytes) : 0;
+        }
+    }
+    return 0;
+}
+
 enum status http_raw_read_body(struct mg_connection *mg, char *body, size_t length,
                                int read_timeout_ms)
 {
     /* One step blocks for the other half at most. */
     int64_t deadline_ns = clock_deadline_ns(http_raw_timeout_ms(read_timeout_ms));
-    for (size_t got = 0; got < length; got++) {
+    const size_t arrived = http_raw_arrived(mg_get_request_info(mg));
+    size_t got = arrived < length ? arrived : length;
+    if (got > 0 && mg_read(mg, body, got) != (int)got) {
+        return ST_TIMEOUT;
+    }
+    for (; got < length; got++) {
         if (mg_read(mg, body + got, 1) != 1 || clock_now_ns() > deadline_ns) {
             return ST_TIMEOUT;
         }
