@@ -1,14 +1,16 @@
 # shellcheck shell=bash
 # scaling: what scaling.sh measures once for a target, for it needs no pairs. Sourced, after scenario.sh.
 #
-#   scaling_once CLIENTS SECONDS SHARE   figures: how long a confirmation takes when all clients ask; WAL
-#                                        flushes per order; how many orders a second are turned away when
-#                                        all is sold, SHARE of them asked for; a small sale, audited
+#   scaling_turned_away SECONDS     prints how many orders a second the last window's target rejected as
+#                                   sold out, by reply or by row
+#   scaling_once CLIENTS SECONDS    figures: how long a confirmation takes when all clients ask; WAL flushes
+#                                   per order; orders a second for a sale that there is not; a small sale,
+#                                   audited
 
-SCALING_UNITS=2000 # of the audited sale
+SCALING_UNITS=2000   # of the audited sale
+SCALING_NO_SALE=1000 # the id of none
 
-# Orders that the last window's target rejected as sold out, in a window of $1 s, per second: by reply, or by row.
-_scaling_turned_away() {
+scaling_turned_away() {
     local end
     end=$(load_get .window_ended_at)
     calc "($(load_get '.orders.problems.sold_out // 0') / $(load_get .duration_s)) + $(target_sql "SELECT count(*) FROM audit_orders
@@ -24,9 +26,8 @@ scaling_once() {
     figure "all ask: p99 of a confirmation" "$(load_get .orders.complete_ms.p99)" "ms"
     load_flushes "$1" "$2"
     figure "WAL flushes per confirmed order" "$LOAD_FLUSHES"
-    load_stock 0
-    load_closed sold-out "$1" "$2" --await "$3"
-    figure "sold out: turned away" "$(_scaling_turned_away "$2")" "orders/s"
+    load_closed no-sale "$1" "$2" --sales $SCALING_NO_SALE
+    figure "no such sale: answered with 404" "$(calc "$(load_get '.orders.problems.sale_not_found // 0') / $(load_get .duration_s)")" "orders/s"
     load_stock $SCALING_UNITS
     load_race small "$1" "$2" --quantity 1-3
     load_audit
