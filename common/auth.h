@@ -2,7 +2,8 @@
  *
  * A token is "<user_id>.<expiry>.<mac>": expiry in unix seconds, mac the lower-case hex HMAC-SHA256
  * (RFC 2104, FIPS 180-4) of "<user_id>.<expiry>" under a secret that servers and whoever issues
- * tokens share. Its mac is compared in constant time, before anything else of it is believed. */
+ * tokens share. Its mac is compared in constant time, before anything else of it is believed. How
+ * far ahead an expiry may lie is for whoever issues tokens: a server knows no longest life. */
 #ifndef FLASHDEAL_AUTH_H
 #define FLASHDEAL_AUTH_H
 

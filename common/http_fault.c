@@ -7,6 +7,12 @@
 #include <assert.h>
 
 #include "common/log.h"
+#include "common/random.h"
+
+static int retry_after_s(void)
+{
+    return 1 + (int)random_below(HTTP_FAULT_RETRY_AFTER_MAX_S);
+}
 
 static void internal_error(struct http_request *request, enum status status)
 {
@@ -25,12 +31,12 @@ void http_fault(struct http_request *request, enum status status)
     case ST_RETRY:
         http_problem_retry(request, 503, "overloaded",
                            "The database is busy or out of reach; nothing was done.",
-                           HTTP_FAULT_RETRY_AFTER_S);
+                           retry_after_s());
         return;
     case ST_UNKNOWN:
         http_problem_retry(request, 503, "outcome_unknown",
                            "The answer was lost; it may have been done. A retry may do it twice.",
-                           HTTP_FAULT_RETRY_AFTER_S);
+                           retry_after_s());
         return;
     case ST_OK:
     case ST_NOT_FOUND:

@@ -8,8 +8,9 @@
 #include "common/http.h"
 #include "common/status.h"
 
-/* Seconds in Retry-After: a pool or a lock that is exhausted frees itself within that time. */
-enum { HTTP_FAULT_RETRY_AFTER_S = 1 };
+/* Retry-After is drawn from 1 to this many seconds: a pool or a lock that is exhausted frees itself
+ * within the first, and who met it together does not come back together. */
+enum { HTTP_FAULT_RETRY_AFTER_MAX_S = 3 };
 
 /* Replies to request: ST_BUSY, ST_CLOSED, ST_TIMEOUT, ST_RETRY 503 overloaded; ST_UNKNOWN 503
  * outcome_unknown; all others 500 internal_error, which is logged. status must not be ST_OK. */

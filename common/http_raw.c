@@ -16,12 +16,12 @@
  * there: the one that fits the connection, when only one does. What stands there for a later
  * connection is a guess that whoever uses it must hold against the kernel's word.
  *
- * mg_read(n) waits anew for each byte that it lacks, without a bound on their sum. So of a body
- * only what has arrived with its head is read at once, and what has not, byte by byte. How much
- * that is stands in the private part as well, where three numbers follow each other: the buffer's
- * size, the head's, both known, and that of all that has arrived. They are looked for at every
- * request; a civetweb without them would have every byte read by itself, which is right as well,
- * and slower. */
+ * mg_read(n) waits anew for each byte that it lacks, without a bound on their sum. So only what
+ * came with the head is read in one call, which cannot wait, and the rest byte by byte, against our
+ * own deadline. How much came stands in the private part as well, where three numbers follow each
+ * other: the buffer's size, which is known, the head's length, and that of all that came. The
+ * head's must be what we found, or somebody has sent bytes that look like the end of another head.
+ * A civetweb without them has every byte read by itself, which is right as well, and slower. */
 #include "common/http_raw.h"
 
 #include <civetweb.h>
@@ -32,9 +32,13 @@
 #include "common/clock.h"
 #include "common/http.h"
 
-/* How far behind request_info the pointer to the buffer is looked for: 1.15 and 1.16 have it 120
- * bytes behind response_info, and the connection goes on for as many bytes again. */
-enum { PRIVATE_BYTES = sizeof(struct mg_response_info) + 168 };
+/* How far behind request_info the private part is looked at, beside response_info. 1.15 has the
+ * pointer to the buffer 120 bytes further, and the three numbers from 152 to 164; with addresses of
+ * IPv6 in between, up to 24 bytes later. The connection goes on for longer than that. */
+enum {
+    PRIVATE_BYTES = sizeof(struct mg_response_info) + 160,
+    NUMBERS_END = sizeof(struct mg_response_info) + 192,
+};
 
 /* How often the place of the descriptor is looked for: a descriptor may equal another number. */
 enum { SOCKET_TRIES_MAX = 64 };
@@ -43,7 +47,7 @@ static atomic_int socket_at; /* bytes behind request_info; 0: not found yet */
 static atomic_int socket_tries;
 
 static _Thread_local const char *buffer; /* this thread's; NULL: not found yet */
-static _Thread_local int head_bytes;     /* of this thread's request; 0: it was refused */
+static _Thread_local size_t arrived;     /* behind the head of this thread's request */
 static _Thread_local int64_t waiting_since_ns;
 
 int http_raw_timeout_ms(int read_timeout_ms)
@@ -166,9 +170,28 @@ static bool block_ends(const char *last_end, int fields)
     return ends;
 }
 
+/* False: the head that civetweb took is not the one of head_bytes that we see. */
+static bool learn_arrived(const struct mg_request_info *info, size_t head_bytes)
+{
+    struct {
+        int size, head, all;
+    } bytes;
+    const char *private_part = (const char *)(info + 1);
+    for (size_t at = sizeof(struct mg_response_info); at + sizeof bytes <= NUMBERS_END;
+         at += sizeof(int)) {
+        memcpy(&bytes, private_part + at, sizeof bytes);
+        if (bytes.size == HTTP_RAW_BUFFER_BYTES && bytes.head > 0 && bytes.all >= bytes.head &&
+            bytes.all <= bytes.size) {
+            arrived = (size_t)(bytes.all - bytes.head);
+            return (size_t)bytes.head == head_bytes;
+        }
+    }
+    return true; /* it cannot be told */
+}
+
 enum http_raw_form http_raw_check(const struct mg_request_info *info)
 {
-    head_bytes = 0;
+    arrived = 0;
     if (!starts_buffer(info) || !line_is_exact(info)) {
         return HTTP_RAW_MALFORMED;
     }
@@ -187,11 +210,14 @@ enum http_raw_form http_raw_check(const struct mg_request_info *info)
     if (block_bytes > HTTP_HEADER_BYTES_MAX) {
         return HTTP_RAW_HEADERS_LARGE;
     }
-    if (!block_ends(end, info->num_headers)) {
-        return HTTP_RAW_MALFORMED;
-    }
-    head_bytes = (int)block_bytes;
-    return HTTP_RAW_FINE;
+    return block_ends(end, info->num_headers) && learn_arrived(info, block_bytes)
+               ? HTTP_RAW_FINE
+               : HTTP_RAW_MALFORMED;
+}
+
+size_t http_raw_arrived(void)
+{
+    return arrived;
 }
 
 enum http_raw_error http_raw_classify(int status, const char *message, int read_timeout_ms)
@@ -213,28 +239,11 @@ enum http_raw_error http_raw_classify(int status, const char *message, int read_
     }
 }
 
-size_t http_raw_arrived(const struct mg_request_info *info)
-{
-    enum { SIZE, HEAD, ALL, NUMBERS };
-    int numbers[NUMBERS];
-    const char *private_part = (const char *)(info + 1);
-    for (size_t at = sizeof(struct mg_response_info); at + sizeof numbers <= PRIVATE_BYTES;
-         at += sizeof numbers[0]) {
-        memcpy(numbers, private_part + at, sizeof numbers);
-        if (numbers[SIZE] == HTTP_RAW_BUFFER_BYTES && numbers[HEAD] == head_bytes &&
-            numbers[ALL] >= numbers[HEAD] && numbers[ALL] <= numbers[SIZE]) {
-            return head_bytes > 0 ? (size_t)(numbers[ALL] - head_bytes) : 0;
-        }
-    }
-    return 0;
-}
-
 enum status http_raw_read_body(struct mg_connection *mg, char *body, size_t length,
                                int read_timeout_ms)
 {
     /* One step blocks for the other half at most. */
     int64_t deadline_ns = clock_deadline_ns(http_raw_timeout_ms(read_timeout_ms));
-    const size_t arrived = http_raw_arrived(mg_get_request_info(mg));
     size_t got = arrived < length ? arrived : length;
     if (got > 0 && mg_read(mg, body, got) != (int)got) {
         return ST_TIMEOUT;

@@ -68,9 +68,9 @@ int http_raw_socket(const struct mg_request_info *info);
  * listener's. */
 enum http_raw_error http_raw_classify(int status, const char *message, int read_timeout_ms);
 
-/* Bytes behind the request's head, of its body and of what follows, that have been received; 0 if
- * it cannot be told, or http_raw_check refused the request. Call before any of them is read. */
-size_t http_raw_arrived(const struct mg_request_info *info);
+/* Bytes that civetweb received together with the head of this thread's request, behind it: of its
+ * body, or of what follows. The same until the request ends; 0 if it cannot be told. */
+size_t http_raw_arrived(void);
 
 /* Reads exactly length bytes of the request's body. ST_OK; ST_TIMEOUT: given up, between half of
  * read_timeout_ms and all of it, or the peer left. Blocks that long at most. */

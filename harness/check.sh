@@ -29,7 +29,7 @@ LINT_S=300
 SCENARIOS_S=2400
 MUTANTS_S=1800
 # Of each kind of failure one, and those that are soon measured; make check-all takes them all.
-MUTANTS_SHORT=(batched-stock-within key-makes-id pessimistic-for-update sale-workers sharded-all-shards queue-bound)
+MUTANTS_SHORT=(batched-stock-condition batched-stock-within key-makes-id pessimistic-for-update sale-workers sharded-all-shards sharded-buyer-row queue-bound)
 MEASURING='test_(loadgen|server_cost|front_door|log_cost|async_pace|scaling|prometheus)' # scripts that want the machine to themselves
 
 passed=0 failed=0 skipped=0

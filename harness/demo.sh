@@ -49,7 +49,7 @@ run() {
     shown "$output"
     report=$(sed -n 's/^.*\(build\/runs\/[^ ]*\/report.html\).*/\1/p' "$output" | tail -n 1)
     if ((status != 0)); then
-        worst=$status
+        if ((worst != 1)); then worst=$status; fi
         tail -n 2 "$output"
     fi
     summary=$(sed -n 's/^.*kept: \(build\/runs\/[^ ]*\).*/\1/p' "$output")/summary.json

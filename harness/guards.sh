@@ -244,6 +244,12 @@ modes() {
     done
 }
 
+# No test can see by its result how long a comparison took.
+constant_time() {
+    grep -q 'CRYPTO_memcmp(mac' common/auth.c || say "common/auth.c does not compare the mac with CRYPTO_memcmp"
+    grep -nE '(^|[^_a-z])(mem|str|strn)cmp\(' common/auth.c | sed 's/:.*/: common\/auth.c compares in another way/' || :
+}
+
 env -u MAKEFLAGS -u MFLAGS make -s print-cflags >"$tmp/cflags" 2>/dev/null || :
 guard symlinks no_symlinks
 if ((failed)); then exit 1; fi
@@ -260,6 +266,7 @@ guard file_sizes file_sizes
 guard function_sizes function_sizes
 guard makefile_phases makefile_phases
 guard compile_flags compile_flags
+guard constant_time constant_time
 guard words words
 guard scripts_are_executable modes
 exit "$failed"

@@ -2,15 +2,17 @@
 # million: a million units, a million buyers, one row, and the audit of every single order.
 #
 # CLIENTS (64) connections order without pause, one unit for each buyer, until all is sold and for a
-# moment longer. A buyer who finds the line full tries again. Then the audit holds what each buyer was
-# told against what the database says: exact, or it fails. UNITS: 1000000. DURATION: seconds at most (90).
+# moment longer. A buyer who finds the line full tries again; a hundredth of them, drawn by the seed, wait
+# for what becomes of their order. Then the audit holds what each buyer was told against what the database
+# says: exact, or it fails. UNITS: 1000000. DURATION: seconds at most (90).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
 scenario_begin million "${UNITS:-1000000} units, one to a buyer, sold to the last and audited." 90 180 "$@"
 
 STOCK=${UNITS:-1000000}
 MOST_S=${DURATION:-90}
-STEP_S=10 # of ordering, then a look at what is left
+ASK=0.01   # of the buyers
+STEP_S=10  # of ordering, then a look at what is left
 
 left() { target_sql 'SELECT stock_left FROM audit_sales WHERE sale_id = 1'; }
 
@@ -21,7 +23,7 @@ for target in "${TARGETS[@]}"; do
     began=$SECONDS journals=() n=0
     while (($(left) > 0 && SECONDS - began < MOST_S)); do
         n=$((n + 1))
-        LOAD_WARMUP_S=0 load_race "part-$n" "${CLIENTS:-64}" $STEP_S --await none --retry backoff --first-user $((1 + n * STOCK))
+        LOAD_WARMUP_S=0 load_race "part-$n" "${CLIENTS:-64}" $STEP_S --await $ASK --retry backoff --first-user $((1 + n * STOCK))
         load_idle 20
         journals+=(--journal "$LOAD_JOURNAL")
     done

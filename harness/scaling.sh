@@ -4,9 +4,9 @@
 # In 5 rounds, one target after the other in each: what the database confirms per second, with clients
 # that order and order again and ask for the outcome of every fiftieth (seeded), as asking costs what
 # ordering costs; and how many orders are turned away per second when all is sold. Once for each target
-# besides: how long a confirmation takes when all ask; WAL flushes per order; the same orders for a sale
-# that there is not, which is what HTTP alone costs where no database is asked; a small sale, audited.
-# Ratios are those of the same round, medians; the first target is what the others are compared with.
+# besides: confirmed/s and how long a confirmation takes when all ask; WAL flushes per order; the same
+# orders for a sale that there is not; a small sale, audited. Ratios are those of the same round, medians;
+# the first target is what the others are compared with.
 # CLIENTS: 64. DURATION: seconds of a window (2). ROUNDS: 5.
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
@@ -15,8 +15,8 @@ source "$ROOT/harness/lib/scaling.sh"
 scenario_begin scaling "The same crowd on one hot sale: durable orders per second, and what they cost." 60 120 "$@"
 
 WINDOW=${DURATION:-2} CROWD=${CLIENTS:-64} ROUNDS=${ROUNDS:-5}
-ASK=0.02    # of the accepted orders
-FEWEST=100  # confirmed, or turned away, in a window, else it proves nothing
+ASK=0.02   # of the accepted orders
+FEWEST=100 # confirmed, or turned away, in a window, else it proves nothing
 BASE=${TARGETS[0]}
 
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -28,6 +28,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
         confirmed=$LOAD_CONFIRMED_S foreign=$LOAD_FOREIGN
         load_stock 0
         load_closed "sold-out-$round" "$CROWD" "$WINDOW" --await $ASK
+        scaling_doubt
         turned_away=$(scaling_turned_away "$WINDOW")
         printf '%s\t%s\t%s\t%s\n' "$target" "$confirmed" "$turned_away" "$foreign" >>"$RUN/rounds.tsv"
         [[ $(calc "$turned_away * $WINDOW >= $FEWEST") == 1 ]] || DOUBT=${DOUBT:-"fewer than $FEWEST orders were turned away: $turned_away a second"}
@@ -41,7 +42,7 @@ for target in "${TARGETS[@]}"; do
     progress_end
     printf '\n%s\n' "${BOLD}$(target_name), in $ROUNDS rounds${PLAIN}"
     figure "confirmed/s, $CROWD clients (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $2 }' "$RUN/rounds.tsv" | median)" "orders/s"
-    [[ $target == "$BASE" ]] || figure "... over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
+    [[ $target == "$BASE" ]] || figure "confirmed/s: over that of $BASE, same round" "$(pair_ratios 2 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
     figure "sold out: turned away/s (median of $ROUNDS)" "$(awk -F '\t' -v t="$target" '$1 == t { print $3 }' "$RUN/rounds.tsv" | median)" "orders/s"
     [[ $target == "$BASE" ]] || figure "sold out: over that of $BASE, same round" "$(pair_ratios 3 "$BASE" "$target" <"$RUN/rounds.tsv" | median)"
 done

@@ -8,7 +8,7 @@
 
 enum {
     CROWD = 600,          /* descriptors beside the one: more than one step of the search */
-    PRIVATE_NUMBERS = 42, /* as many as http_raw looks at */
+    PRIVATE_NUMBERS = 40, /* as many as http_raw looks at */
 };
 
 struct end {

@@ -74,6 +74,7 @@ static const struct row rows[] = {
     {TEXT("GET /health HTTP/1.1\r\nHost: localhost\nX: canary\r\n\r\n"), 400, 0, "bad_request",
      true},
     {TEXT("GET /health HTTP/1.1\r\nHost: localhost\n\n"), 400, 0, "bad_request", true},
+    {BYTES("GET /health HTTP/1.1\r\nHost: localhost\n\n\r\0"), 400, 0, "bad_request", true},
     {TEXT("GET /health HTTP/1.1\r\nHost: localhost\r\n\n"), 400, 0, "bad_request", true},
     {TEXT("GET /health HTTP/1.1\r\nHost: localhost\n\rX: canary\r\n\r\n"), 400, 0, "bad_request",
      true},

@@ -127,6 +127,18 @@ START_TEST(test_dripped_body_gets_408)
 }
 END_TEST
 
+/* What came with the head must not make us wait for the rest in one go. */
+START_TEST(test_dripped_body_that_began_with_its_head_gets_408)
+{
+    static char endless[4096];
+    memset(endless, ' ', sizeof endless);
+    int64_t start_ns = clock_now_ns();
+    raw_send(&raw, POST_HEAD "Content-Length: 4096\r\n\r\n ");
+    drip(endless, sizeof endless);
+    assert_408_since(start_ns);
+}
+END_TEST
+
 /* civetweb would read all of it before it closes; the reply must not wait for that either. */
 START_TEST(test_dripped_body_of_a_refused_request_does_not_hold_the_reply)
 {
@@ -205,6 +217,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_short_body_gets_408);
     tcase_add_test(tc, test_absent_body_gets_408);
     tcase_add_test(tc, test_dripped_body_gets_408);
+    tcase_add_test(tc, test_dripped_body_that_began_with_its_head_gets_408);
     tcase_add_test(tc, test_dripped_body_of_a_refused_request_does_not_hold_the_reply);
     tcase_add_test(tc, test_malformed_header_gets_400_not_408);
     tcase_add_test(tc, test_silent_connection_ends_without_a_word);

@@ -3,12 +3,15 @@
 #
 #   scaling_turned_away SECONDS     prints how many orders a second the last window's target rejected as
 #                                   sold out, by reply or by row
-#   scaling_once CLIENTS SECONDS    figures: how long a confirmation takes when all clients ask; WAL flushes
-#                                   per order; orders a second for a sale that there is not; a small sale,
-#                                   audited
+#   scaling_doubt                   keeps a reason not to trust the last window, of which nothing need
+#                                   have been confirmed
+#   scaling_once CLIENTS SECONDS    figures: confirmed/s and how long a confirmation takes when all clients
+#                                   ask; WAL flushes per order; orders a second for a sale that there is not;
+#                                   a small sale, audited
 
 SCALING_UNITS=2000   # of the audited sale
 SCALING_NO_SALE=1000 # the id of none
+SCALING_FEWEST=100   # replies in a window, else it proves nothing
 
 scaling_turned_away() {
     local end
@@ -17,11 +20,15 @@ scaling_turned_away() {
         WHERE reason = 'sold_out' AND decided_at BETWEEN timestamptz '$end' - interval '$1 s' AND '$end'") / $1"
 }
 
+scaling_doubt() { DOUBT=${DOUBT:-$(verdict_doubt "$LOAD_SUMMARY" "$SCALING_FEWEST" "$(target_setting HTTP_THREADS)")}; }
+
 scaling_once() {
     progress_end
     printf '\n%s\n' "${BOLD}$(target_name)${PLAIN}"
     load_stock "$LOAD_UNITS"
     load_closed all-ask "$1" "$2"
+    load_trust $SCALING_FEWEST $SCALING_FEWEST
+    figure "all ask: confirmed/s" "$LOAD_CONFIRMED_S" "orders/s"
     figure "all ask: p50 of a confirmation" "$(load_get .orders.complete_ms.p50)" "ms"
     figure "all ask: p99 of a confirmation" "$(load_get .orders.complete_ms.p99)" "ms"
     load_flushes "$1" "$2"

@@ -197,11 +197,23 @@ verdict_untold() {
 }
 
 # The boundary cells, "script<tab>target": of each row the last phase or variant with PRESENT and
-# the first with ABSENT, among the phases given (those that are built so far).
+# the first with ABSENT, among the phases given (those that are built so far). What a phase brings by
+# design also where it begins: the first phase with PRESENT, and the one before.
 verdict_cells() {
-    local mode script present na word last phase
+    local mode script present na word last phase before
     while IFS=$'\t' read -r mode _ script _ present na; do
-        last=''
+        last='' before=''
+        for phase in "$@"; do
+            [[ $present == *by-design* ]] || break
+            case $(verdict_expected "$mode" "$phase") in
+            ABSENT) before=$phase ;;
+            PRESENT)
+                if [[ -n $before ]]; then printf '%s\t%s\n' "$script" "$before"; fi
+                printf '%s\t%s\n' "$script" "$phase"
+                break
+                ;;
+            esac
+        done
         for word in $present; do
             for phase in "$@"; do
                 if [[ ${word%%,*} == "$phase" ]]; then last=$word; fi

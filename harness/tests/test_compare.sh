@@ -49,6 +49,9 @@ each() { jq -sc "map($1) | unique" "$kept"/[ab][0-9].json; }
 summary() { jq -c "$1" "$kept/summary.json"; }
 
 same "at least three pairs" true "$(summary '[.rounds[] | .arm + (.round | tostring)] | contains(["a1", "b1", "a2", "b2", "a3", "b3"])')"
+same "one arm after the other, in every pair" true "$(for file in "$kept"/*.[ab][0-9].summary.json; do
+    jq -r --arg file "$file" '.started_at + " " + ($file | capture("[.](?<arm>[ab])[0-9][.]summary").arm)' "$file"
+done | sort | awk '{ arms = arms $2 } END { print arms ~ /^(ab|ba)+$/ ? "true" : arms }')"
 same "every audit passes" '["PASS"]' "$(summary '[.rounds[].audit] | unique')"
 same "every round was sent the same plan" 1 "$(jq -s 'map(.planned) | unique | length' "$kept"/*.[ab][0-9].summary.json)"
 same "and not nothing" true "$(jq -s 'map(.orders.count > 200) | all' "$kept"/*.[ab][0-9].summary.json)"

@@ -138,6 +138,9 @@ for row in 'pool exhaustion +phase 0 ' 'pool exhaustion +phase 1 ' 'a sale, audi
     'blindness +phase 2 ' 'a comparison +2 and 3 '; do
     says "the demo sums up: ${row// +/, }" "^  $row"
 done
+says "the demo names the report to open" '^  open build/runs/[^ ]*/report\.html '
+report=$(sed -n 's/^  open \(build\/runs\/[^ ]*\/report\.html\).*/\1/p' "$dir/output" | tail -n 1)
+if [[ -s $report ]]; then ok "and it is there"; else not_ok "and it is there" "no file '$report'"; fi
 is "nothing is left of it all" "" "$(until_it 15 gone || left)"
 say "# the demo took $((SECONDS - began)) s, all of it $SECONDS s"
 exit "$failed"

@@ -96,13 +96,13 @@ await "a held row: the whole pool waits, and /debug/locks answers" --argjson n $
 holds "in one chain, whose root is who holds it" --argjson n $POOL --argjson clerk "$clerk" \
     '(.chains | length) == 1 and (.chains[0] | .waiting == $n and .root.pid == $clerk)'
 holds "the root: not of this server, idle in its transaction, and for how long" \
-    '.chains[0].root | .ours == false and .application == "clerk" and .state == "idle in transaction" and .age_ms > 0 and .wait_event_type == "Client"'
+    '.chains[0].root | .ours == false and .application == "clerk" and .state == "idle in transaction" and .age_ms > 0 and .wait_event_type == "Client" and .wait_event == "ClientRead"'
 holds "its statement without what it says of anybody" \
     '.chains[0].root.query == "UPDATE sales SET name = ? WHERE id = ? AND stock_left <> ?;"'
 holds "its fingerprint" '.chains[0].root.fingerprint | test("^[0-9a-f]{12}$")'
 holds "the waiters listed: no more than the limit" --argjson n $SHOWN '.chains[0].waiters | length == $n'
 holds "they are this server's and wait for a lock" \
-    '[.chains[0].waiters[] | .ours and .application == "phase2" and .wait_event_type == "Lock" and .age_ms >= 0] | all'
+    '[.chains[0].waiters[] | .ours and .application == "phase2" and .wait_event_type == "Lock" and (.wait_event | IN("transactionid", "tuple")) and .age_ms >= 0] | all'
 holds "with the statement that takes the row's lock" \
     '[.chains[0].waiters[].query] | unique | length == 1 and (.[0] | test("FROM sales WHERE id = \\$1 FOR UPDATE$"))'
 holds "the first of them waits for the root alone" --argjson clerk "$clerk" '.chains[0].waiters[0].blocked_by == [$clerk]'

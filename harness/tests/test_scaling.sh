@@ -42,8 +42,8 @@ judge() {
     ((status != 1)) || { tail -n 2 "$output" >&2 && die "scaling.sh ended with status 1"; }
     foreign=$(value 6 'cores that others used')
     [[ $foreign != null ]] || foreign=$(value "${3:-6}" 'cores that others used')
-    holds "phase 6 confirms at least $2 times what $1 does" "$(value 6 '... over')" '>=' "$2"
-    [[ -z ${3-} ]] || holds "its sharded inventory at least 2.5 times" "$(value "$3" '... over')" '>=' 2.5
+    holds "phase 6 confirms at least $2 times what $1 does" "$(value 6 'confirmed/s: over')" '>=' "$2"
+    [[ -z ${3-} ]] || holds "its sharded inventory at least 2.5 times" "$(value "$3" 'confirmed/s: over')" '>=' 2.5
     holds "its p99 of a confirmation, ms, is below the p50 of $1" "$(value 6 'all ask: p99')" '<' "$(value "$1" 'all ask: p50')"
     holds "it flushes at most 0.15 times for an order" "$(value 6 'WAL flushes')" '<=' 0.15
     holds "but once for a batch, of 500 at most" "$(value 6 'WAL flushes')" '>=' 0.002

@@ -86,7 +86,7 @@ is "an early phase, by design of later ones" ABSENT "$(verdict_expected delta 2)
 is "an unknown failure mode is an error" 1 "$(verdict_expected nonsense 1 2>/dev/null || echo $?)"
 is "boundary cells of phases 0 and 1" "a.sh 1|b.sh 0|b.sh 0,WAIT=0|b.sh 1|b.sh 1,UNSAFE=1|d.sh 1|" \
     "$(verdict_cells 0 1 | tr '\t\n' ' |')"
-is "boundary cells of phases 0 to 5" "a.sh 3|a.sh 4|b.sh 1|b.sh 1,UNSAFE=1|b.sh 5|d.sh 5|" \
+is "boundary cells of phases 0 to 5" "a.sh 3|a.sh 4|b.sh 1|b.sh 1,UNSAFE=1|b.sh 5|d.sh 2|d.sh 3|d.sh 5|" \
     "$(verdict_cells 0 1 2 3 4 5 | tr '\t\n' ' |')"
 
 # ------------------------------------------------------------------------------ exit status
