@@ -3,7 +3,7 @@
 # of it.
 #
 # pgbench runs harness/ceilings/phaseN.sql (prepared) at the same numbers of clients as the server,
-# in turn; for a phase with inventories, phaseN-INVENTORY.sql. At 16 clients and with DB_POOL=16 phase 1 is
+# in turn; for a phase with inventories, phaseN-INVENTORY.sql. Of both count the orders confirmed. At 16 clients and with DB_POOL=16 phase 1 is
 # to reach 0.7 of it, as the median of 5 pairs; what the others reach is told.
 # CLIENTS: the numbers measured once beside that ("1 4 64"). DURATION: seconds of a window (1.5).
 set -- "${@:-1,DB_POOL=16}"
@@ -15,16 +15,20 @@ WINDOW=${DURATION:-1.5}
 read -ra COUNTS <<<"${CLIENTS:-1 4 64}"
 GATED=16 # clients
 PAIRS=5 REACHED=0.7
+# A transaction may confirm a hundred orders, or none where another was quicker: what counts are rows.
+CONFIRMED="SELECT count(*) FROM audit_orders WHERE status = 'confirmed'"
 
-# pair CLIENTS: a line "clients|server/s|pgbench/s|ratio" in the table.
+# pair CLIENTS: a line "clients|server/s|pgbench/s|ratio|foreign cores" in the table.
 pair() {
     load_stock "$LOAD_UNITS"
     load_closed "server-$1" "$1" "$WINDOW"
     load_trust 50 50
     load_stock "$LOAD_UNITS"
     [[ -z $inventory ]] || load_race first 1 0.2 # who sells from shards divides the stock first
+    before=$(target_sql "$CONFIRMED")
     load_pgbench "$1" "$WINDOW" "$statements"
-    LOAD_TPS=$(calc "$LOAD_TPS * ${orders:-1}")
+    sold=$(quotient "$(($(target_sql "$CONFIRMED") - before))" "$LOAD_TRANSACTIONS")
+    LOAD_TPS=$(calc "$LOAD_TPS * $sold")
     printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" "$LOAD_FOREIGN" >>"$table"
 }
 
@@ -34,7 +38,6 @@ for target in "${TARGETS[@]}"; do
     inventory=$(target_setting INVENTORY)
     statements=$ROOT/harness/ceilings/${TARGET_DIR##*/}${inventory:+-$inventory}.sql
     [[ -r $statements ]] || die "there is no $statements"
-    orders=$(sed -n 's/^-- orders: //p' "$statements") # in a transaction
     table=$RUN/$(target_slug).pairs
     for clients in "${COUNTS[@]}"; do pair "$clients"; done
     for ((i = 1; i <= PAIRS; i++)); do pair "$GATED"; done
@@ -54,6 +57,7 @@ for target in "${TARGETS[@]}"; do
     scenario_worse "$status"
     target_stop
 done
-TEXTS=("The server reaches at least $REACHED of what the database can do." "The server stays below $REACHED of what the database can do."
+TEXTS=("Measured: only phase 1's share has a limit." "The server stays below $REACHED of what the database can do."
     "Inconclusive: ${DOUBT:-others used $foreign cores}.")
+[[ ! " ${TARGETS[*]}" =~ " 1" ]] || TEXTS[0]="The server reaches at least $REACHED of what the database can do."
 scenario_finish "$WORST" "${TEXTS[WORST]}"

@@ -12,7 +12,8 @@
 # shows two things at once: the line is needed, and the harness can see that it is missing.
 #
 # Prints "ok NAME", "not ok NAME: why" or "skip NAME: why" each. A verdict of INCONCLUSIVE is asked for
-# again, up to twice, with longer windows. DURATION: of the first window, else the script's own.
+# again, up to twice, with longer windows. DURATION: of the first window, else the script's own. Ends with
+# 1 if one is not ok, else with 2 if one stays inconclusive, as a scenario does.
 set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
@@ -114,4 +115,5 @@ for name in "${names[@]}"; do
     fi
 done
 say "$passed passed, $failed failed, $skipped skipped"
-((failed == 0))
+((failed == 0)) || exit 1
+((skipped == 0)) || exit 2

@@ -1,8 +1,7 @@
 -- A batch of INVENTORY=batched, as pgbench can run it: the statements of phase6/inventory_batched.c,
 -- word for word (harness/tests/test_ceiling_sql.sh compares them), with values for their parameters.
--- orders: 100
--- (in each transaction). The arrays are made in the database, which the server does not do; the stock
--- that is written back is drawn.
+-- 100 orders in each transaction. The arrays are made in the database, which the server does not do; the
+-- stock that is written back is drawn.
 \set sale_id 1
 \set stock_left random(1, 1000000000)
 (SELECT array_agg(gen_random_uuid())::text AS ids, array_agg(1 + (2000000000 * random())::bigint)::text AS users, array_agg(1)::text AS quantities, array_agg(1800000000000000)::text AS times, array_agg('confirmed'::text)::text AS statuses, array_agg(NULL::text)::text AS reasons, array_agg(gen_random_uuid()::text)::text AS keys, array_agg(sha256('x'))::text AS prints FROM generate_series(1, 100)) \gset

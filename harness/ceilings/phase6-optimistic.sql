@@ -1,7 +1,7 @@
 -- A try of INVENTORY=optimistic, as pgbench can run it: the statements of
 -- phase6/inventory_optimistic.c, word for word (harness/tests/test_ceiling_sql.sh compares them),
--- with values for their parameters: id and fingerprint are made of the key. What pgbench counts are
--- tries; those that succeeded are the rows of orders.
+-- with values for their parameters: id and fingerprint are made of the key. What pgbench runs are
+-- tries; ceilings.sh counts those that succeeded.
 \set sale_id 1
 \set quantity 1
 \set user_id random(1, 2000000000)

@@ -38,7 +38,8 @@
 #                                         first target's capacity, which is then a figure
 #   load_idle SECONDS                     waits until the target has nothing to do; LOAD_IDLE_S: how long
 #                                         that took, "none": longer
-#   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements
+#   load_pgbench CLIENTS SECONDS FILE     LOAD_TPS: what pgbench gets through with these statements, and
+#                                         LOAD_TRANSACTIONS in all
 #   load_pgbench_begin CLIENTS SECONDS FILE LOG [OPTION...]
 #                                         the same in the background (LOAD_PID), into a log of its own;
 #                                         load_pgbench_end LOG waits for it
@@ -72,7 +73,7 @@ LOAD_EDGE_S=0.1       # readings are taken this far inside the window
 LOAD_SETTLE_S=20      # at most, until the orders of the window before are decided
 LOAD_KNOWN_S=10       # at most, until the target knows the stock
 # shellcheck disable=SC2034 # for the scripts
-AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LOAD_FROZEN='' LOAD_THAWED='' LOAD_UNFROZEN='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
+AUDIT='' AUDIT_STATUS='' AUDIT_SAID='' LOAD_SUMMARY='' LOAD_JOURNAL='' LOAD_CONFIRMED_S='' LOAD_CONFIRMED='' LOAD_FLUSHES='' LOAD_FLUSH_SHARE='' LOAD_TPS='' LOAD_TRANSACTIONS='' LOAD_FOREIGN='' LOAD_PID='' LOAD_ORDERS='' LOAD_IDLE_S='' LOAD_FROZEN='' LOAD_THAWED='' LOAD_UNFROZEN='' LATER='' LATER_PID='' WATCH_PID='' RATE_1X=${RATE-} CAPACITY='' DOUBT=''
 
 # The per-user limit is out of the way as well, unless it is given: what is measured is the sale.
 load_stock() {
@@ -315,10 +316,11 @@ load_pgbench_begin() {
     postgres_keep "$LOAD_PID"
 }
 
-# shellcheck disable=SC2034 # LOAD_TPS: for the scripts
+# shellcheck disable=SC2034 # LOAD_TPS, LOAD_TRANSACTIONS: for the scripts
 load_pgbench_end() {
     wait "$LOAD_PID" || die "pgbench failed ($1): $(grep -m 1 'error: ' "$1" || tail -n 1 "$1")"
     LOAD_TPS=$(awk '/^tps = / { print $3 }' "$1")
+    LOAD_TRANSACTIONS=$(awk '/^number of transactions actually processed: / { print $6 + 0 }' "$1")
 }
 
 load_pgbench() {

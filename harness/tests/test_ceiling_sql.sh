@@ -13,7 +13,7 @@ in_c() {
         sed -n "s/.*$2\[\] *= *\([^;]*\);.*/\1/p" | sed 's/" *"//g; s/^ *"//; s/" *$//'
 }
 # Parameters, and what is made in the database instead of one, as "?".
-neutral() { sed -E "s/'confirmed', NULL/?, ?/g;"' s/\$[0-9]+|(md5|sha256)\(:[a-z_]+\)|:[a-z_]+|gen_random_uuid\(\)/?/g'; }
+neutral() { sed -E "s/'confirmed', NULL/?, ?/g;"' s/::uuid//g; s/\$[0-9]+|(md5|sha256)\(:[a-z_]+\)|:[a-z_]+|gen_random_uuid\(\)/?/g'; }
 
 # compare CEILING SOURCE NAME..: the ceiling is these statements of the source, or of NAME's own: FILE:NAME.
 compare() {

@@ -59,6 +59,9 @@ counts "a bad status without a failure is one" 'echo ok a; exit 3' 1 "1 passed, 
 counts "status 77 with a reason is no failure" 'echo ok a; echo skip b: why; exit 77' 0 \
     "1 passed, 0 failed, 1 skipped"
 counts "status 77 without one is" 'echo ok a; exit 77' 1 "1 passed, 1 failed, 0 skipped"
+counts "status 2 with a reason is no failure: inconclusive" 'echo ok a; echo skip b: why; exit 2' 0 \
+    "1 passed, 0 failed, 1 skipped"
+CHECK_LONG=1 counts "but in full it is" 'echo ok a; echo skip b: why; exit 2' 1 "1 passed, 1 failed, 1 skipped"
 counts "no test at all is a failure" 'exit 0' 1 "0 passed, 1 failed, 0 skipped" "counted no test"
 counts "a time-out is a failure" 'echo ok a; sleep 30' 1 "1 passed, 1 failed, 0 skipped" \
     "did not end within 2 s"

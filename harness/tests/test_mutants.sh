@@ -47,5 +47,17 @@ says 1 "one that does not say what it shows" '^not ok test-headless: its header 
 says 64 "one that is not there" 'there is no mutant test-none' test-none
 says 0 "one that shows its failure" '^ok test-good \(oversell is PRESENT\)' test-good
 DURATION=0.3 says 1 "one that changes nothing that is seen" '^not ok test-same: oversell is ABSENT, not PRESENT' test-same
+# A script that is never sure.
+mkdir -p build/mutants build/runs/test-unsure
+on_exit rm -rf "$ROOT"/build/runs/test-unsure
+cat >build/mutants/test-unsure.sh <<'END'
+#!/bin/sh
+echo '{"verdicts": [{"failure_mode": "oversell", "verdict": "INCONCLUSIVE"}]}' >build/runs/test-unsure/summary.json
+echo "kept: build/runs/test-unsure"
+exit 2
+END
+chmod +x build/mutants/test-unsure.sh
+sed 's|^Shows: .*|Shows: ../build/mutants/test-unsure.sh PRESENT oversell|' "$dir/test-good.patch" >"$dir/test-unsure.patch"
+says 2 "one that stays inconclusive" '^skip test-unsure: oversell is INCONCLUSIVE 3 times' test-unsure
 says 1 "all of them are counted" '^2 passed, 4 failed, 0 skipped' --apply-only test-good test-same test-broken test-stale test-headless test-unused
 exit "$failed"
