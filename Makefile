@@ -180,6 +180,7 @@ $(B)/harness/tests/test_loadgen%.o: CFLAGS += $(PARSER_CFLAGS)
 # Those of a phase's leaves, with the leaves.
 LEAF_TEST := $(B)/tests/test_
 TICKETS := $(addprefix $(B)/phase4/,tickets.o tickets_publish.o)
+$(LEAF_TEST)admission: $(B)/phase3/admission.o
 $(addprefix $(LEAF_TEST),order_queue order_queue_threads): $(B)/phase4/order_queue_memory.o
 $(LEAF_TEST)order_queue_sales: $(B)/phase6/order_queue_lanes.o
 $(addprefix $(LEAF_TEST),tickets tickets_arrival tickets_threads): $(TICKETS)

@@ -160,10 +160,12 @@ static void note_done_locked(struct lanes *lanes, int count)
         lanes->interval_ns = average_ns(lanes->interval_ns, now_ns - lanes->done_ns, count);
     }
     lanes->done_ns = now_ns;
+    lanes->last_done = count;
     lanes->was_empty = lanes->length == 0;
 }
 
-/* The gap that has not ended counts from when the line was last known not to be empty. */
+/* The gap that has not ended counts from when the line was last known not to be empty, and as if as
+ * many were done at its end as at that of the last one. */
 static int64_t interval_locked(const struct lanes *lanes, int64_t now_ns)
 {
     if (lanes->length == 0) {
@@ -174,7 +176,8 @@ static int64_t interval_locked(const struct lanes *lanes, int64_t now_ns)
     if (lanes->was_empty && oldest_ns > since_ns) {
         since_ns = oldest_ns;
     }
-    int64_t with_it_ns = average_ns(lanes->interval_ns, now_ns - since_ns, 1);
+    int count = lanes->last_done > 0 ? lanes->last_done : 1;
+    int64_t with_it_ns = average_ns(lanes->interval_ns, now_ns - since_ns, count);
     return with_it_ns > lanes->interval_ns ? with_it_ns : lanes->interval_ns;
 }
 

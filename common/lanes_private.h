@@ -59,6 +59,7 @@ struct lanes {
     int64_t close_ns, watch_ns; /* CLOCK_NEVER: not closed, or without bound; nobody is the watch */
     int64_t length, taken, filled, parked_count, put, refused, lane_refused;
     int64_t done_ns;     /* when an item was done last */
+    int last_done;       /* and how many then; 0: none was */
     int64_t interval_ns; /* 0: not known yet */
 };
 

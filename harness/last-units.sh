@@ -39,7 +39,7 @@ for target in "${TARGETS[@]}"; do
     for line in "${ROUNDS[@]}"; do
         read -r units quantities <<<"$line"
         round "$((seed++))" "$units" "$quantities"
-        ((SOON + WRONG + $(deadlocks) == 0)) || break # it is proved
+        ((SOON + $(deadlocks) == 0 && WRONG != 1)) || break # it is proved
     done
     target_stop # a session that ends has told of its deadlocks
     deadlocks=$(deadlocks)
@@ -49,6 +49,7 @@ for target in "${TARGETS[@]}"; do
     figure "deadlocks" "$deadlocks"
     present="$SOON orders were told sold_out while as many units were left as they asked for: somebody looked into one part of the stock and spoke for all of it."
     ((SOON > 0)) || present="Audits: ${SAID:-PASS}, $LEFT units left, $deadlocks deadlocks: orders are in each other's way, and nobody gets the units."
+    ((SOON + deadlocks > 0 || WRONG != 1)) || present="The audit fails ($SAID): what was sold and what is left do not agree with what buyers were told."
     result=$(verdict_audit "$WRONG")
     [[ $result != ABSENT || ($LEFT == 0 && -z $EARLY) ]] || result=INCONCLUSIVE
     ((SOON + deadlocks == 0)) || result=PRESENT

@@ -18,7 +18,8 @@ set -euo pipefail
 # shellcheck source=harness/lib/common.sh
 source "$(dirname "$0")/lib/common.sh"
 
-WINDOWS_S=("${DURATION-}" 3 6) # '': as the script has it
+first=${DURATION:-1.5}
+WINDOWS_S=("${DURATION-}" "$(awk "BEGIN { print 2 * $first }")" "$(awk "BEGIN { print 4 * $first }")") # '': as the script has it
 MUTANTS=${MUTANTS:-harness/mutants} # the directory
 cd "$ROOT"
 mode=''

@@ -29,6 +29,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
         load_stock 0
         load_closed "sold-out-$round" "$CROWD" "$WINDOW" --await $ASK
         scaling_doubt
+        foreign=$(printf '%s\n' "$foreign" "$LOAD_FOREIGN" | sort -g | tail -n 1)
         turned_away=$(scaling_turned_away "$WINDOW")
         printf '%s\t%s\t%s\t%s\n' "$target" "$confirmed" "$turned_away" "$foreign" >>"$RUN/rounds.tsv"
         [[ $(calc "$turned_away * $WINDOW >= $FEWEST") == 1 ]] || DOUBT=${DOUBT:-"fewer than $FEWEST orders were turned away: $turned_away a second"}

@@ -34,14 +34,15 @@ struct inventory {
     enum status (*decide)(struct pg *pg, struct order *order, enum order_outcome *outcome);
 
     /* Decides count orders of one sale, 1 to ORDER_BATCH_MAX, in their order and in one
-     * transaction. ST_OK: as decide, for each. Anything else: as decide, for all of them; where it
-     * is ST_DB or ST_CONSTRAINT, one of them may be to blame: ask for each by itself. NULL: it
-     * knows only one at a time. */
+     * transaction. ST_OK: as decide, for each. Anything else: as decide, for all of them, and
+     * outcomes and the orders' sales, users and quantities may have been changed; where it is ST_DB
+     * or ST_CONSTRAINT, one of them may be to blame: ask for each by itself. NULL: it knows only
+     * one at a time. */
     enum status (*decide_batch)(struct pg *pg, struct order *orders, enum order_outcome *outcomes,
                                 int count);
 
-    /* Attempts that met another's and had to be repeated, since start: versions that had changed,
-     * shards that had too little. NULL: it has none. Any thread. */
+    /* Attempts in vain that were repeated at once, since start: the version had changed, no shard
+     * at hand had enough. NULL: it has none. Any thread. */
     int64_t (*read_conflicts)(void);
 };
 

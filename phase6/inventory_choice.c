@@ -79,6 +79,7 @@ void inventory_publish(const struct inventory *inventory, struct metrics *metric
     static const struct inventory *published; /* outlives all who ask */
     published = inventory;
     metrics_sampled_counter(metrics, "flashdeal_inventory_conflicts_total",
-                            "Attempts that met another's and had to be repeated.", "",
-                            read_conflicts, &published);
+                            "Attempts in vain that were repeated at once: another was faster, or "
+                            "no shard at hand had enough.",
+                            "", read_conflicts, &published);
 }

@@ -148,7 +148,6 @@ static enum status try_once(struct pg *pg, const struct order *order,
     }
     status = sell(pg, order, texts, sale.version, &count);
     if (status == ST_OK && count == 0) {
-        atomic_fetch_add(&conflicts, 1);
         *outcome = ORDER_PENDING;
     }
     return status;
@@ -173,6 +172,7 @@ static enum status decide(struct pg *pg, struct order *order, enum order_outcome
         if (tries == tries_max) {
             return ST_RETRY;
         }
+        atomic_fetch_add(&conflicts, 1);
         pause_before_try(tries);
         status = try_once(pg, order, &texts, outcome);
     }

@@ -109,11 +109,20 @@ static int misses_of(enum status status)
     return MISSES_MAX;
 }
 
+/* As they came: an order of which it was found that its id has a row of another sale stands in the
+ * line of this one for as long as it is not decided. */
+static void forget(struct order *order, enum order_outcome *outcome, int64_t sale_id)
+{
+    order->sale_id = sale_id;
+    *outcome = ORDER_PENDING;
+}
+
 /* One by one, as far as it comes; who cannot be decided now does not keep the others. */
 static int decide_each(const struct inventory *inventory, struct worker *worker, struct pg *pg,
                        struct order *orders, enum order_outcome *outcomes, int count,
                        enum status *why)
 {
+    const int64_t sale_id = orders[0].sale_id;
     int done = 0, misses = 0;
     *why = ST_OK;
     for (int i = 0; i < count && misses < MISSES_MAX; i++) {
@@ -122,7 +131,7 @@ static int decide_each(const struct inventory *inventory, struct worker *worker,
             done++;
             misses = 0;
         } else {
-            outcomes[i] = ORDER_PENDING;
+            forget(&orders[i], &outcomes[i], sale_id);
             misses += misses_of(status);
             *why = *why == ST_OK ? status : *why;
         }
@@ -130,17 +139,11 @@ static int decide_each(const struct inventory *inventory, struct worker *worker,
     return done;
 }
 
-static void forget(enum order_outcome *outcomes, int count)
-{
-    for (int i = 0; i < count; i++) {
-        outcomes[i] = ORDER_PENDING;
-    }
-}
-
 int order_batch_decide(const struct inventory *inventory, struct worker *worker, struct pg *pg,
                        struct order *orders, enum order_outcome *outcomes, int count, int tries,
                        enum status *why)
 {
+    const int64_t sale_id = orders[0].sale_id;
     *why = ST_DB; /* as of a batch that has to be decided one by one */
     if (inventory->decide_batch != NULL && tries % ALONE_EVERY != ALONE_EVERY - 1) {
         *why = inventory->decide_batch(pg, orders, outcomes, count);
@@ -148,6 +151,8 @@ int order_batch_decide(const struct inventory *inventory, struct worker *worker,
     if (*why == ST_OK) {
         return count;
     }
-    forget(outcomes, count);
+    for (int i = 0; i < count; i++) {
+        forget(&orders[i], &outcomes[i], sale_id);
+    }
     return is_poison(*why) ? decide_each(inventory, worker, pg, orders, outcomes, count, why) : 0;
 }

@@ -116,11 +116,6 @@ static enum status work(struct worker *worker, void *data, void *context)
     }
     dbpool_release(self->work.pool, pg);
     book(self, &stages, began_ns);
-    for (int i = 0; i < piece->count; i++) {
-        if (piece->outcomes[i] == ORDER_PENDING) {
-            piece->orders[i].sale_id = piece->sale_id; /* it stands in that line */
-        }
-    }
     return ST_OK;
 }
 
@@ -163,8 +158,9 @@ static void finish(const void *data, void *context)
         }
     }
     int back = piece->count - piece->done;
-    /* The first time at once: it may have been no more than a connection that was lost. */
-    int64_t until_ns = back > 0 && piece->tries > 0
+    /* A sale of which none gets through rests; but the first time it is tried again at once: it may
+     * have been no more than a connection that was lost. */
+    int64_t until_ns = piece->done == 0 && piece->tries > 0
                            ? clock_deadline_ns(order_batch_rest_ms(piece->tries, piece->why))
                            : 0;
     self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,

@@ -2,7 +2,7 @@
 -- starts from an empty database.
 
 -- stock_left is all that is left, unless the stock is sharded: then what is not in a shard. version
--- counts its changes, for who sells without a lock.
+-- is INVENTORY=optimistic's, which counts up each time it sells; others may change the stock without.
 CREATE TABLE sales (
     id             bigint      PRIMARY KEY CHECK (id > 0),
     name           text        NOT NULL,

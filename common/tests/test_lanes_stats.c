@@ -266,6 +266,23 @@ START_TEST(test_lanes_interval_shows_that_nothing_is_done)
 }
 END_TEST
 
+/* It will have been a batch's as well. */
+START_TEST(test_lanes_interval_of_a_gap_that_goes_on_is_for_as_many_as_last_time)
+{
+    make(MAX, MAX, 1);
+    put_all(1, 0, MAX);
+    take_and_finish(1, 1, 0, 1);
+    int64_t began_ns = clock_now_ns();
+    take_and_finish(5, 1, 1, 5); /* a gap of next to nothing */
+    expect_take(1, 1, 6, 1);
+    rest(LONG_MS);
+    int64_t interval_ns = read_stats().interval_ns;
+    int64_t gap_ns = clock_now_ns() - began_ns;
+    ck_assert_int_ge(interval_ns, LONG_MS * CLOCK_NS_PER_MS / (5 + 15));
+    ck_assert_int_le(interval_ns, gap_ns / (5 + 15) + gap_ns / 1000);
+}
+END_TEST
+
 /* No gap was ever measured: how long the oldest has waited while nothing was done is a pace too. */
 START_TEST(test_lanes_interval_never_measured_is_the_wait_so_far)
 {
@@ -301,6 +318,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_lanes_interval_is_an_average_by_items);
     tcase_add_test(tc, test_lanes_interval_forgets_gaps_with_an_empty_line);
     tcase_add_test(tc, test_lanes_interval_shows_that_nothing_is_done);
+    tcase_add_test(tc, test_lanes_interval_of_a_gap_that_goes_on_is_for_as_many_as_last_time);
     tcase_add_test(tc, test_lanes_interval_never_measured_is_the_wait_so_far);
 }
 

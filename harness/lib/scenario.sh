@@ -114,6 +114,9 @@ _scenario_command() {
         *) line+="$name=${!name} " ;;
         esac
     done
+    for name in ROUNDS UNITS; do # a script's own, if they were given
+        [[ ${!name@a} != *x* ]] || line+="$name=${!name} "
+    done
     printf '%s./harness/%s.sh %s' "$line" "$SCENARIO" "${TARGETS[*]}"
 }
 

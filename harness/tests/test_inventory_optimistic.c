@@ -108,7 +108,7 @@ START_TEST(test_decide_gives_the_order_back_when_its_tries_are_used_up)
         decide_during("UPDATE sales SET version = version + 1 WHERE id = 1", order);
     ck_assert_status(self.status, ST_RETRY);
     ck_assert(pg_is_usable(pg));
-    ck_assert_int_eq(conflicts(), 1);
+    ck_assert_int_eq(conflicts(), 0); /* given back is not repeated */
     ck_assert_int_eq(rows(), 0);
     ck_assert_int_eq(stock_left(OPEN), STOCK);
     assert_decided(order, 1, ORDER_CONFIRMED);
@@ -126,7 +126,7 @@ START_TEST(test_decide_tries_as_often_as_it_may_and_counts)
     struct order order = an_order(OPEN, 7, 1, NOW_US);
     enum order_outcome outcome;
     ck_assert_status(inventory_optimistic.decide(pg, &order, &outcome), ST_RETRY);
-    ck_assert_int_eq(conflicts(), 4);
+    ck_assert_int_eq(conflicts(), 3);
     ck_assert_int_eq(rows(), 0);
 }
 END_TEST
@@ -161,7 +161,7 @@ START_TEST(test_decide_gives_an_order_back_while_another_session_keeps_selling)
     pthread_join(thread, NULL);
     PQfinish(other);
     ck_assert_status(status, ST_RETRY);
-    ck_assert_int_ge(conflicts(), 2);
+    ck_assert_int_ge(conflicts(), 1);
     assert_balanced();
 }
 END_TEST
