@@ -29,8 +29,11 @@ static bool is_poison(enum status status)
     return status == ST_CONSTRAINT || status == ST_DB;
 }
 
-int64_t order_batch_rest_ms(int tries, enum status why)
+int64_t order_batch_rest_ms(int tries, int done, enum status why)
 {
+    if (tries == 0 || done > 0) {
+        return 0;
+    }
     tries -= why == ST_RETRY ? RETRIES_AT_ONCE : 0;
     if (tries <= 0) {
         return 1;
@@ -54,7 +57,7 @@ static enum status insist(struct worker *worker, step_function *step, struct pg 
     enum status status = ST_DB;
     for (int refusals = 0; status == ST_DB && refusals < DB_TRIES_MAX; refusals++) {
         if (!worker_pause(worker, refusals > 0
-                                      ? clock_deadline_ns(order_batch_rest_ms(refusals, ST_DB))
+                                      ? clock_deadline_ns(order_batch_rest_ms(refusals, 0, ST_DB))
                                       : 0)) {
             return ST_CLOSED;
         }

@@ -20,10 +20,12 @@ MUST_USE int order_batch_decide(const struct inventory *inventory, struct worker
                                 struct pg *pg, struct order *orders, enum order_outcome *outcomes,
                                 int count, int tries, enum status *why);
 
-/* How long the sale rests before the next try, after so many (from 1) of which the last ended in
- * that status, in ms: drawn, from 1 to a time that doubles from try to try, up to a second. After
- * ST_RETRY 1 for the first 20: somebody was faster, or a connection was lost, and neither is better
- * for waiting; what lasts longer is neither. */
-int64_t order_batch_rest_ms(int tries, enum status why);
+/* How long the sale rests, in ms, after so many tries in a row from which orders came back and one
+ * more, of which done orders were decided and the first of the others was not for that reason. 0:
+ * not at all, after the first of them, which may have met no more than a connection that was lost,
+ * and where others got through. Else drawn, from 1 to a time that doubles from try to try, up to a
+ * second; after ST_RETRY 1 for the first 20: somebody was faster, or a connection was lost, and
+ * neither is better for waiting; what lasts longer is neither. */
+int64_t order_batch_rest_ms(int tries, int done, enum status why);
 
 #endif

@@ -158,11 +158,8 @@ static void finish(const void *data, void *context)
         }
     }
     int back = piece->count - piece->done;
-    /* A sale of which none gets through rests; but the first time it is tried again at once: it may
-     * have been no more than a connection that was lost. */
-    int64_t until_ns = piece->done == 0 && piece->tries > 0
-                           ? clock_deadline_ns(order_batch_rest_ms(piece->tries, piece->why))
-                           : 0;
+    int64_t rest_ms = order_batch_rest_ms(piece->tries, piece->done, piece->why);
+    int64_t until_ns = rest_ms > 0 ? clock_deadline_ns(rest_ms) : 0;
     self->work.queue_kind->finish(self->work.queue, piece->sale_id, piece->orders, piece->count,
                                   is_done, until_ns);
     metrics_add(self->batches, piece->done > 0);

@@ -17,6 +17,10 @@ static void name_order(struct order *order)
 
 #include "harness/tests/inventory_fixture.h"
 
+#define INSERT_OF_SALE_2                                                                           \
+    "INSERT INTO orders (id, sale_id, user_id, quantity, status, reason, idempotency_key) "        \
+    "VALUES ('%s', 2, %d, 1, 'failed', 'refused', 'other')"
+
 enum { COUNT = 5, BAD = 2, NEVER_STUCK_MS = 60000, ALONE_TRIES = 2 };
 
 static struct order orders[COUNT];
@@ -180,17 +184,44 @@ START_TEST(test_blocked_order_does_not_keep_the_others)
     struct pg *patient = pg;
     pg = fixture_connect(&options);
     char sql[SQL_SIZE];
-    snprintf(sql, sizeof sql,
-             "BEGIN; INSERT INTO orders (id, sale_id, user_id, quantity, status, reason, "
-             "idempotency_key) VALUES ('%s', 2, 1, 1, 'failed', 'refused', 'held')",
-             orders[BAD].id);
+    snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD].id, 1);
     PGconn *holder = fixture_open();
+    PQclear(PQexec(holder, "BEGIN"));
     PQclear(PQexec(holder, sql));
     ck_assert_int_eq(decide(&inventory_batched, 0), 0);
     ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), COUNT - 1);
     ck_assert_int_eq(job.why, ST_TIMEOUT);
     assert_others_confirmed(ORDER_PENDING);
     PQfinish(holder);
+    pg_close(pg);
+    pg = patient;
+}
+END_TEST
+
+/* One of them is of another sale by its row, which was found before another held all of them up. */
+START_TEST(test_order_that_comes_back_stands_in_its_own_sale)
+{
+    make_orders();
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD].id, 1);
+    fixture_sql(sql);
+    options.lock_timeout_ms = 50;
+    struct pg *patient = pg;
+    pg = fixture_connect(&options);
+    snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD + 1].id, 2);
+    PGconn *holder = fixture_open();
+    PQclear(PQexec(holder, "BEGIN"));
+    PQclear(PQexec(holder, sql));
+    ck_assert_int_eq(decide(&inventory_batched, 0), 0);
+    ck_assert_int_eq(job.why, ST_TIMEOUT);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(outcomes[i], ORDER_PENDING);
+        ck_assert_int_eq(orders[i].sale_id, OPEN);
+    }
+    PQfinish(holder);
+    ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
+    ck_assert_int_eq(orders[BAD].sale_id, 2);
+    assert_others_confirmed(ORDER_FAILED);
     pg_close(pg);
     pg = patient;
 }
@@ -230,14 +261,22 @@ START_TEST(test_rest_grows_and_ends_at_a_second)
 {
     int64_t longest_ms = 0;
     for (int i = 0; i < 200; i++) {
-        ck_assert_int_ge(order_batch_rest_ms(1, ST_TIMEOUT), 1);
-        ck_assert_int_le(order_batch_rest_ms(1, ST_TIMEOUT), 20);
-        int64_t ms = order_batch_rest_ms(1000, ST_TIMEOUT);
+        ck_assert_int_ge(order_batch_rest_ms(1, 0, ST_TIMEOUT), 1);
+        ck_assert_int_le(order_batch_rest_ms(1, 0, ST_TIMEOUT), 20);
+        int64_t ms = order_batch_rest_ms(1000, 0, ST_TIMEOUT);
         ck_assert_int_le(ms, 1000);
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
-    ck_assert_int_eq(order_batch_rest_ms(20, ST_RETRY), 1);
+    ck_assert_int_eq(order_batch_rest_ms(20, 0, ST_RETRY), 1);
     ck_assert_int_gt(longest_ms, 200); /* of 200 drawn up to a second, one is above a fifth */
+}
+END_TEST
+
+START_TEST(test_no_rest_where_others_get_through_nor_at_first)
+{
+    ck_assert_int_eq(order_batch_rest_ms(0, 0, ST_TIMEOUT), 0);
+    ck_assert_int_eq(order_batch_rest_ms(1000, 1, ST_DB), 0);
+    ck_assert_int_gt(order_batch_rest_ms(1000, 0, ST_DB), 0);
 }
 END_TEST
 
@@ -246,7 +285,7 @@ START_TEST(test_what_is_refused_for_long_rests_as_well)
 {
     int64_t longest_ms = 0;
     for (int i = 0; i < 200; i++) {
-        int64_t ms = order_batch_rest_ms(1000, ST_RETRY);
+        int64_t ms = order_batch_rest_ms(1000, 0, ST_RETRY);
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
     ck_assert_int_gt(longest_ms, 200);
@@ -266,6 +305,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_rest_grows_and_ends_at_a_second);
     tcase_add_test(tc, test_what_is_refused_for_long_rests_as_well);
     tcase_add_test(tc, test_blocked_order_does_not_keep_the_others);
+    tcase_add_test(tc, test_no_rest_where_others_get_through_nor_at_first);
+    tcase_add_test(tc, test_order_that_comes_back_stands_in_its_own_sale);
     tcase_add_test(tc, test_order_that_leaves_no_trace_goes_back);
 }
 
