@@ -203,7 +203,7 @@ START_TEST(test_order_that_comes_back_stands_in_its_own_sale)
 {
     make_orders();
     char sql[SQL_SIZE];
-    snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD].id, 1);
+    snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD].id, 7 + BAD);
     fixture_sql(sql);
     options.lock_timeout_ms = 50;
     struct pg *patient = pg;
