@@ -115,7 +115,7 @@ _scenario_command() {
         esac
     done
     for name in ROUNDS UNITS; do # a script's own, if they were given
-        [[ ${!name@a} != *x* ]] || line+="$name=${!name} "
+        [[ ! -v $name || ${!name@a} != *x* ]] || line+="$name=${!name} "
     done
     printf '%s./harness/%s.sh %s' "$line" "$SCENARIO" "${TARGETS[*]}"
 }

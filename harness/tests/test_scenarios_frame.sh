@@ -182,4 +182,9 @@ if [[ $(fingerprint) == "$before" ]]; then
 else
     not_ok "and nothing is written elsewhere" "$before before, $(fingerprint) after"
 fi
+# ------------------------------------------------------------------------------------ once more
+
+ROUNDS=1 DURATION=0.5 harness/scaling.sh 6 >"$dir/output" 2>/dev/null || (($? == 2)) || not_ok "scaling.sh with one round" "it failed"
+says "the command that repeats a run has all that it was given" 'again: SEED=[0-9]+ DURATION=0\.5 ROUNDS=1 \./harness/scaling\.sh 6$'
+
 exit "$failed"
