@@ -1,5 +1,5 @@
 /* A batch is decided in one transaction. If that fails because of one of its orders, they are
- * decided one by one, so that one bad order costs the others nothing; likewise at every
+ * decided one by one, so that one bad order costs the others no more than time; likewise at every
  * ALONE_EVERYth try of a batch that comes back, since it may be its size that the database does not
  * bear.
  *
@@ -49,13 +49,15 @@ int64_t order_batch_rest_ms(int tries, int done, enum status why)
 /* How an order is decided, or failed. */
 typedef enum status step_function(struct pg *pg, struct order *order, enum order_outcome *outcome);
 
-/* Takes the step, again where the database refuses and says not why. ST_CLOSED: a stop gives up, or
+/* Takes the step, again where the database refuses and says not why; but only once of an order that
+ * was refused so before: the others wait meanwhile. ST_CLOSED: a stop gives up, or
  * another has this worker's place. */
 static enum status insist(struct worker *worker, step_function *step, struct pg *pg,
                           struct order *order, enum order_outcome *outcome)
 {
+    const int tries_max = order->refused_ns == 0 ? DB_TRIES_MAX : 1;
     enum status status = ST_DB;
-    for (int refusals = 0; status == ST_DB && refusals < DB_TRIES_MAX; refusals++) {
+    for (int refusals = 0; status == ST_DB && refusals < tries_max; refusals++) {
         if (!worker_pause(worker, refusals > 0
                                       ? clock_deadline_ns(order_batch_rest_ms(refusals, 0, ST_DB))
                                       : 0)) {
@@ -95,28 +97,39 @@ static int misses_of(enum status status)
     switch (status) {
     case ST_DB: /* it may be the only one that the database does not like, */
         return 1;
-    case ST_TIMEOUT: /* or whose row somebody else has */
+    case ST_TIMEOUT: /* or whose row somebody else has, */
+    case ST_RETRY:   /* or that always loses, */
+    case ST_SCHEMA:  /* or for which a table is missing that the others do not need */
         return WAITS;
     case ST_OK:
     case ST_NOT_FOUND:
     case ST_INVALID:
     case ST_BUSY:
     case ST_CLOSED:
-    case ST_RETRY:
     case ST_UNKNOWN:
     case ST_CONSTRAINT:
-    case ST_SCHEMA:
     case ST_SYSTEM:
         break;
     }
     return MISSES_MAX;
 }
 
-/* As they came: an order of which it was found that its id has a row of another sale stands in the
- * line of this one for as long as it is not decided. */
-static void forget(struct order *order, enum order_outcome *outcome, int64_t sale_id)
+/* What an inventory may change of an order that it has not decided after all: where its id was
+ * found to have a row, of another sale perhaps, what is in that row. The user is in the id. */
+struct asked {
+    int64_t sale_id, quantity;
+};
+
+static struct asked asked_of(const struct order *order)
 {
-    order->sale_id = sale_id;
+    return (struct asked){.sale_id = order->sale_id, .quantity = order->quantity};
+}
+
+/* As it came. */
+static void forget(struct order *order, enum order_outcome *outcome, struct asked asked)
+{
+    order->sale_id = asked.sale_id;
+    order->quantity = asked.quantity;
     *outcome = ORDER_PENDING;
 }
 
@@ -125,16 +138,16 @@ static int decide_each(const struct inventory *inventory, struct worker *worker,
                        struct order *orders, enum order_outcome *outcomes, int count,
                        enum status *why)
 {
-    const int64_t sale_id = orders[0].sale_id;
     int done = 0, misses = 0;
     *why = ST_OK;
     for (int i = 0; i < count && misses < MISSES_MAX; i++) {
+        const struct asked asked = asked_of(&orders[i]);
         enum status status = decide_one(inventory, worker, pg, &orders[i], &outcomes[i]);
         if (status == ST_OK) {
             done++;
             misses = 0;
         } else {
-            forget(&orders[i], &outcomes[i], sale_id);
+            forget(&orders[i], &outcomes[i], asked);
             misses += misses_of(status);
             *why = *why == ST_OK ? status : *why;
         }
@@ -146,7 +159,10 @@ int order_batch_decide(const struct inventory *inventory, struct worker *worker,
                        struct order *orders, enum order_outcome *outcomes, int count, int tries,
                        enum status *why)
 {
-    const int64_t sale_id = orders[0].sale_id;
+    struct asked asked[ORDER_BATCH_MAX];
+    for (int i = 0; i < count; i++) {
+        asked[i] = asked_of(&orders[i]);
+    }
     *why = ST_DB; /* as of a batch that has to be decided one by one */
     if (inventory->decide_batch != NULL && tries % ALONE_EVERY != ALONE_EVERY - 1) {
         *why = inventory->decide_batch(pg, orders, outcomes, count);
@@ -155,7 +171,7 @@ int order_batch_decide(const struct inventory *inventory, struct worker *worker,
         return count;
     }
     for (int i = 0; i < count; i++) {
-        forget(&orders[i], &outcomes[i], sale_id);
+        forget(&orders[i], &outcomes[i], asked[i]);
     }
     return is_poison(*why) ? decide_each(inventory, worker, pg, orders, outcomes, count, why) : 0;
 }

@@ -248,6 +248,11 @@ START_TEST(test_lanes_interval_forgets_gaps_with_an_empty_line)
     ck_assert_int_le(shown_ns, known_ns + (clock_now_ns() - put_ns) / 16);
     take_and_finish(1, 1, 4, 1);
     ck_assert_int_eq(read_stats().interval_ns, known_ns);
+    rest(LONG_MS);
+    int64_t again_ns = clock_now_ns();
+    put_all(1, 5, 2);
+    take_and_finish(1, 1, 5, 1); /* and the line is not empty now */
+    ck_assert_int_le(read_stats().interval_ns, known_ns + clock_now_ns() - again_ns);
 }
 END_TEST
 

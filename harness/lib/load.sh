@@ -323,11 +323,17 @@ load_pgbench_end() {
     LOAD_TRANSACTIONS=$(awk '/^number of transactions actually processed: / { print $6 + 0 }' "$1")
 }
 
+# Others are counted while it certainly runs.
+# shellcheck disable=SC2034 # LOAD_FOREIGN: for the scripts
 load_pgbench() {
-    local log
-    log=$RUN/$(target_slug).pgbench.log
-    progress "pgbench: $1 clients for $2 s"
-    load_pgbench_begin "$1" "$(calc "int($2 + 0.5)")" "$3" "$log"
+    local log sample seconds
+    log=$RUN/$(target_slug).pgbench.log seconds=$(calc "$2 < 1 ? 1 : int($2 + 0.5)")
+    progress "pgbench: $1 clients for $seconds s"
+    load_pgbench_begin "$1" "$seconds" "$3" "$log"
+    sleep "$LOAD_EDGE_S"
+    sample=$(_load_sample)
+    sleep "$(calc "$seconds - 3 * $LOAD_EDGE_S")"
+    LOAD_FOREIGN=${sample:+$(machine_foreign "$sample" "$(_load_sample)")}
     load_pgbench_end "$log"
 }
 

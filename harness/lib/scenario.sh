@@ -105,6 +105,13 @@ _scenario_run_directory() {
     : >"$RUN/verdicts.tsv"
 }
 
+# Settings that only some scripts have, as they were given: a script may use these names for its own.
+SCENARIO_OWN=''
+for name in ROUNDS UNITS; do
+    if [[ -n ${!name-} ]] && grep -qF "\${$name:-" "$0"; then SCENARIO_OWN+="$name=${!name//[^0-9]/} "; fi
+done
+unset name
+
 _scenario_command() {
     local name line=''
     for name in SEED RATE DURATION CLIENTS MODE; do
@@ -114,9 +121,7 @@ _scenario_command() {
         *) line+="$name=${!name} " ;;
         esac
     done
-    for name in ROUNDS UNITS; do # a script's own, if they were given
-        [[ ! -v $name || ${!name@a} != *x* ]] || line+="$name=${!name} "
-    done
+    line+=$SCENARIO_OWN
     printf '%s./harness/%s.sh %s' "$line" "$SCENARIO" "${TARGETS[*]}"
 }
 

@@ -183,6 +183,7 @@ START_TEST(test_admission_full_line_refuses_at_once)
     begin_call(&first);
     begin_call(&second);
     await_length(metrics, QUEUE_MAX);
+    ck_assert_int_eq(published(metrics, "flashdeal_queue_max"), QUEUE_MAX);
     int64_t before_ns = clock_now_ns();
     ck_assert_int_eq(run_now(), ADMISSION_QUEUE_FULL);
     ck_assert_int_lt(clock_now_ns() - before_ns, LONG_MS / 2 * CLOCK_NS_PER_MS);
@@ -213,6 +214,23 @@ START_TEST(test_admission_old_job_leaves_the_line)
     assert_ends(&holder, ADMISSION_DONE, ST_NOT_FOUND);
     ck_assert_int_eq(atomic_load(&begun), 1);
     metrics_free(metrics);
+}
+END_TEST
+
+/* Whose turn came, and then there was no connection. */
+START_TEST(test_admission_without_a_connection_is_no_work)
+{
+    struct stages stages = {0};
+    struct pg *pg = NULL;
+    struct caller caller;
+    start(SHORT_MS);
+    ck_assert_status(dbpool_acquire(pool, clock_deadline_ns(LONG_MS), &stages, &pg), ST_OK);
+    int64_t before_ns = clock_now_ns();
+    begin_call(&caller);
+    assert_ends(&caller, ADMISSION_DONE, ST_TIMEOUT);
+    ck_assert_int_lt(clock_now_ns() - before_ns, LONG_MS / 2 * CLOCK_NS_PER_MS);
+    ck_assert_int_eq(atomic_load(&begun), 0);
+    dbpool_release(pool, pg);
 }
 END_TEST
 
@@ -271,6 +289,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_admission_passes_on_what_the_work_returns);
     tcase_add_test(tc, test_admission_full_line_refuses_at_once);
     tcase_add_test(tc, test_admission_old_job_leaves_the_line);
+    tcase_add_test(tc, test_admission_without_a_connection_is_no_work);
     tcase_add_test(tc, test_admission_no_time_is_no_work);
     tcase_add_test(tc, test_admission_who_hung_up_costs_no_work);
     tcase_add_test(tc, test_admission_closed_does_what_is_in_line);

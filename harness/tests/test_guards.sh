@@ -51,7 +51,7 @@ make_clean() {
     cp -r "$ROOT"/.ci/run "$clean/.ci"
     cp -r "$ROOT"/harness/{guards.sh,diff.sh,setup.sh,lib,packages} "$clean/harness"
     printf '/* c: a header. */\n#ifndef C_H\n#define C_H\n\nenum { C_VALUE = 0 };\n\n#endif\n' >"$clean/common/c.h"
-    printf '/* auth: compares a mac. */\n#include <openssl/crypto.h>\n\nint auth_same(const void *mac, const void *want)\n{\n    return CRYPTO_memcmp(mac, want, 32) == 0;\n}\n' \
+    printf '/* auth: compares a mac. */\n#include <openssl/crypto.h>\n\nenum { AUTH_MAC_HEX = 64 };\n\nint auth_same(const void *mac, const void *expected)\n{\n    return CRYPTO_memcmp(mac, expected, AUTH_MAC_HEX) == 0;\n}\n' \
         >"$clean/common/auth.c"
     for n in 0 1 2; do main_file "$n" >"$clean/phase$n/main.c"; done
     source_file sales >"$clean/phase0/sales.c"
@@ -185,6 +185,9 @@ breaks "a phase without main.c" makefile_phases "phase2 has no main.c" rm phase2
 breaks "a phase that make does not know" makefile_phases "does not know phase9" mkdir phase9
 breaks "a mac that is compared by memcmp" constant_time "does not compare the mac" \
     sed -i 's/CRYPTO_memcmp/memcmp/' common/auth.c
+breaks "half a mac" constant_time "the whole of it" sed -i 's/, AUTH_MAC_HEX)/, 4)/' common/auth.c
+breaks "a memcmp in a comment" constant_time "does not compare the mac" \
+    sed -i 's|return CRYPTO_memcmp(mac|return /* CRYPTO_memcmp(mac */ bcmp(mac|' common/auth.c
 breaks "a memcmp beside" constant_time "compares in another way" \
     append common/auth.c 'int auth_like(const char *a, const char *b) { return strcmp(a, b); }'
 breaks "compile_flags.txt without a warning" compile_flags "lacks -Wshadow" \

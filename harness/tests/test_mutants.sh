@@ -59,5 +59,7 @@ END
 chmod +x build/mutants/test-unsure.sh
 sed 's|^Shows: .*|Shows: ../build/mutants/test-unsure.sh PRESENT oversell|' "$dir/test-good.patch" >"$dir/test-unsure.patch"
 says 2 "one that stays inconclusive" '^skip test-unsure: oversell is INCONCLUSIVE 3 times' test-unsure
+says 1 "a failure counts more than a doubt" '^0 passed, 1 failed, 1 skipped' test-unsure test-stale
+says 0 "the phase itself has it not" '^2 passed, 0 failed' --both test-good
 says 1 "all of them are counted" '^2 passed, 4 failed, 0 skipped' --apply-only test-good test-same test-broken test-stale test-headless test-unused
 exit "$failed"

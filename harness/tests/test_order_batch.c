@@ -21,7 +21,7 @@ static void name_order(struct order *order)
     "INSERT INTO orders (id, sale_id, user_id, quantity, status, reason, idempotency_key) "        \
     "VALUES ('%s', 2, %d, 1, 'failed', 'refused', 'other')"
 
-enum { COUNT = 5, BAD = 2, NEVER_STUCK_MS = 60000, ALONE_TRIES = 2 };
+enum { COUNT = 5, BAD = 2, LOCK_MS = 200, NEVER_STUCK_MS = 60000, ALONE_TRIES = 2 };
 
 static struct order orders[COUNT];
 static enum order_outcome outcomes[COUNT];
@@ -120,13 +120,15 @@ END_TEST
 START_TEST(test_nothing_is_done_while_the_row_is_held)
 {
     make_orders();
-    options.lock_timeout_ms = 50;
+    options.lock_timeout_ms = LOCK_MS;
     struct pg *patient = pg;
     pg = fixture_connect(&options);
     PGconn *holder = hold_sale();
     ck_assert_int_eq(decide(&inventory_batched, 0), 0);
     ck_assert_int_eq(job.why, ST_TIMEOUT);
+    int64_t began_ns = clock_now_ns();
     ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), 0);
+    ck_assert_int_lt(clock_now_ns() - began_ns, 4 * LOCK_MS * CLOCK_NS_PER_MS); /* two waited */
     ck_assert_int_eq(decide(&inventory_pessimistic, 0), 0);
     PQfinish(holder);
     ck_assert_int_eq(rows(), 0);
@@ -202,6 +204,7 @@ END_TEST
 START_TEST(test_order_that_comes_back_stands_in_its_own_sale)
 {
     make_orders();
+    orders[BAD].quantity = 2;
     char sql[SQL_SIZE];
     snprintf(sql, sizeof sql, INSERT_OF_SALE_2, orders[BAD].id, 7 + BAD);
     fixture_sql(sql);
@@ -217,6 +220,7 @@ START_TEST(test_order_that_comes_back_stands_in_its_own_sale)
     for (int i = 0; i < COUNT; i++) {
         ck_assert_int_eq(outcomes[i], ORDER_PENDING);
         ck_assert_int_eq(orders[i].sale_id, OPEN);
+        ck_assert_int_eq(orders[i].quantity, i == BAD ? 2 : 1);
     }
     PQfinish(holder);
     ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
@@ -227,23 +231,61 @@ START_TEST(test_order_that_comes_back_stands_in_its_own_sale)
 }
 END_TEST
 
+/* A sequence counts, which no rollback undoes. */
+static void refuse_user_9(const char *condition)
+{
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof sql,
+             "CREATE SEQUENCE refusals; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql "
+             "AS 'BEGIN IF NEW.user_id = 9 THEN PERFORM nextval(''refusals''); RAISE %s; END IF; "
+             "RETURN NEW; END'; CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE "
+             "FUNCTION refuse()",
+             condition);
+    fixture_sql(sql);
+}
+
+static long refusals(void)
+{
+    return fixture_number("SELECT last_value FROM refusals");
+}
+
+static void accept_user_9(void)
+{
+    fixture_sql("DROP TRIGGER refuse ON orders; DROP FUNCTION refuse(); DROP SEQUENCE refusals");
+}
+
+START_TEST(test_order_that_always_loses_does_not_keep_the_others)
+{
+    static const char *const conditions[] = {"serialization_failure", "undefined_table"};
+    for (int i = 0; i < 2; i++) {
+        make_orders();
+        fixture_sql("DELETE FROM orders; UPDATE sales SET stock_left = stock_total");
+        refuse_user_9(conditions[i]);
+        ck_assert_int_eq(decide(&inventory_batched, 0), 0);
+        ck_assert_int_eq(decide(&inventory_batched, ALONE_TRIES), COUNT - 1);
+        assert_others_confirmed(ORDER_PENDING);
+        accept_user_9();
+    }
+}
+END_TEST
+
 /* Neither its row nor the one that says it failed, for a reason of the database's own. */
 START_TEST(test_order_that_leaves_no_trace_goes_back)
 {
     make_orders();
-    fixture_sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF "
-                "NEW.user_id = 9 THEN RAISE ''not now''; END IF; RETURN NEW; END'; CREATE TRIGGER "
-                "refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION refuse()");
+    refuse_user_9("internal_error");
     ck_assert_int_eq(decide(&inventory_batched, 0), COUNT - 1);
     ck_assert_int_eq(job.why, ST_DB);
     assert_others_confirmed(ORDER_PENDING);
+    ck_assert_int_eq(refusals(), 1 + 2 * 3); /* of the batch, of its row, of its failure's */
     ck_assert_int_eq(decide(&inventory_batched, 1000), COUNT - 1); /* not for the number of tries */
+    ck_assert_int_eq(refusals(), 1 + 2 * 3 + 1 + 2); /* the others wait no longer for it */
     ck_assert(!orders[BAD].has_no_row);
     orders[BAD].refused_ns -= ORDER_BATCH_REFUSED_S * CLOCK_NS_PER_S; /* so long ago */
     ck_assert_int_eq(decide(&inventory_batched, 1), COUNT);
     ck_assert(orders[BAD].has_no_row && !orders[BAD + 1].has_no_row);
     assert_others_confirmed(ORDER_FAILED);
-    fixture_sql("DROP TRIGGER refuse ON orders; DROP FUNCTION refuse()");
+    accept_user_9();
     ck_assert_int_eq(rows(), COUNT - 1);
 }
 END_TEST
@@ -259,14 +301,20 @@ END_TEST
 
 START_TEST(test_rest_grows_and_ends_at_a_second)
 {
-    int64_t longest_ms = 0;
+    int64_t longest_ms = 0, shortest_ms = 1000, again_ms = 0;
     for (int i = 0; i < 200; i++) {
         ck_assert_int_ge(order_batch_rest_ms(1, 0, ST_TIMEOUT), 1);
         ck_assert_int_le(order_batch_rest_ms(1, 0, ST_TIMEOUT), 20);
+        ck_assert_int_le(order_batch_rest_ms(2, 0, ST_TIMEOUT), 40);
         int64_t ms = order_batch_rest_ms(1000, 0, ST_TIMEOUT);
         ck_assert_int_le(ms, 1000);
         longest_ms = ms > longest_ms ? ms : longest_ms;
+        shortest_ms = ms < shortest_ms ? ms : shortest_ms;
+        ms = order_batch_rest_ms(21, 0, ST_RETRY);
+        again_ms = ms > again_ms ? ms : again_ms;
     }
+    ck_assert_int_lt(shortest_ms, 800); /* drawn */
+    ck_assert_int_gt(again_ms, 1);
     ck_assert_int_eq(order_batch_rest_ms(20, 0, ST_RETRY), 1);
     ck_assert_int_gt(longest_ms, 200); /* of 200 drawn up to a second, one is above a fifth */
 }
@@ -305,6 +353,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, test_rest_grows_and_ends_at_a_second);
     tcase_add_test(tc, test_what_is_refused_for_long_rests_as_well);
     tcase_add_test(tc, test_blocked_order_does_not_keep_the_others);
+    tcase_add_test(tc, test_order_that_always_loses_does_not_keep_the_others);
     tcase_add_test(tc, test_no_rest_where_others_get_through_nor_at_first);
     tcase_add_test(tc, test_order_that_comes_back_stands_in_its_own_sale);
     tcase_add_test(tc, test_order_that_leaves_no_trace_goes_back);
