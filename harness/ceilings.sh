@@ -23,14 +23,13 @@ pair() {
     load_stock "$LOAD_UNITS"
     load_closed "server-$1" "$1" "$WINDOW"
     load_trust 50 50
+    server_s=$LOAD_CONFIRMED_S foreign=$LOAD_FOREIGN
     load_stock "$LOAD_UNITS"
     [[ -z $inventory ]] || load_race first 1 0.2 # who sells from shards divides the stock first
     before=$(target_sql "$CONFIRMED")
-    foreign=$LOAD_FOREIGN
     load_pgbench "$1" "$WINDOW" "$statements"
-    sold=$(quotient "$(($(target_sql "$CONFIRMED") - before))" "$LOAD_TRANSACTIONS")
-    LOAD_TPS=$(calc "$LOAD_TPS * $sold")
-    printf '%s|%s|%s|%s|%s\n' "$1" "$LOAD_CONFIRMED_S" "$LOAD_TPS" "$(calc "$LOAD_CONFIRMED_S / $LOAD_TPS")" \
+    LOAD_TPS=$(rows_a_second "$LOAD_TPS" "$LOAD_TRANSACTIONS" $(($(target_sql "$CONFIRMED") - before)))
+    printf '%s|%s|%s|%s|%s\n' "$1" "$server_s" "$LOAD_TPS" "$(quotient "$server_s" "$LOAD_TPS")" \
         "$(printf '%s\n' "$foreign" "$LOAD_FOREIGN" | sort -g | tail -n 1)" >>"$table"
 }
 

@@ -50,10 +50,7 @@ for target in "${TARGETS[@]}"; do
     present="$SOON orders were told sold_out while as many units were left as they asked for: somebody looked into one part of the stock and spoke for all of it."
     ((SOON > 0)) || present="Audits: ${SAID:-PASS}, $LEFT units left, $deadlocks deadlocks: orders are in each other's way, and nobody gets the units."
     ((SOON + deadlocks > 0 || WRONG != 1)) || present="The audit fails ($SAID): what was sold and what is left do not agree with what buyers were told."
-    result=$(verdict_audit "$WRONG")
-    [[ $result != ABSENT || ($LEFT == 0 && -z $EARLY) ]] || result=INCONCLUSIVE
-    ((SOON + deadlocks == 0)) || result=PRESENT
-    verdict "stranded stock" "$result" "$present" \
+    verdict "stranded stock" "$(verdict_units "$SOON" "$deadlocks" "$WRONG" "$LEFT" "$EARLY")" "$present" \
         "Sold to the last unit, and nobody was told sold_out while enough for him was left: who says no has looked at all there is." \
         "The sales were not over: $LEFT units are left, ${EARLY:-and nobody was refused them} (audits: ${SAID:-PASS})."
 done

@@ -3,6 +3,8 @@
 #
 #   calc EXPRESSION              awk's arithmetic: calc "3 / 4"
 #   quotient A B                 A over B; "none" of what is no number, or where B is not positive
+#   rows_a_second TPS TRANSACTIONS ROWS    of what makes so many transactions a second, of which so many
+#                                made so many rows; "none" as quotient
 #   median, p95, percentile N    of the numbers on standard input, one a line; "none" of no number
 #   median_known                 as median, without the empty lines; "unknown" of no number
 #   column N [FILE..]            the Nth field of lines whose fields '|' separates, numbers only
@@ -15,6 +17,8 @@ calc() { awk "BEGIN { print ($1) }"; }
 quotient() {
     awk -v a="$1" -v b="$2" 'BEGIN { number = "^-?[0-9.]+(e[-+]?[0-9]+)?$"; print (a ~ number && b ~ number && b + 0 > 0 ? a / b : "none") }'
 }
+
+rows_a_second() { quotient "$(calc "$1 * $3")" "$2"; }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "none" }'; }
 

@@ -8,6 +8,10 @@
 #   verdict_calm VERDICT FOREIGN          doubts either verdict that was measured on a busy machine
 #   verdict_disk VERDICT FLUSHES SHARE    doubts an ABSENT that was measured on a slow disk
 #   verdict_audit STATUS                  what the audit's exit status says of a failure mode
+#   verdict_units SOON DEADLOCKS STATUS LEFT EARLY
+#                                         of stranded stock: SOON orders were told sold_out while enough was
+#                                         left, the audit's exit status, LEFT units, why the sales were not
+#                                         over (empty: they were)
 #   verdict_doubt SUMMARY MIN THREADS [LETS CONNECTIONS]
 #                                         why loadgen's run cannot be trusted; empty: it can
 #   verdict_fault SUMMARY ANY             why a window is the target's own fault; empty: it is not
@@ -100,6 +104,16 @@ verdict_audit() {
     1) echo PRESENT ;;
     *) echo INCONCLUSIVE ;;
     esac
+}
+
+verdict_units() {
+    if (($1 + $2 > 0)); then
+        echo PRESENT
+    elif [[ $(verdict_audit "$3") == ABSENT && ($4 != 0 || -n $5) ]]; then
+        echo INCONCLUSIVE
+    else
+        verdict_audit "$3"
+    fi
 }
 
 # MIN: so few requests prove nothing. THREADS: the connections that the target can serve at once,
