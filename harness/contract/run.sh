@@ -65,7 +65,8 @@ idle_in_transaction() {
         WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
 }
 
-sockets() { find "/proc/$SERVER_PID/fd" -lname 'socket:*' 2>/dev/null | wc -l; }
+# (find is not content where one is closed while it looks.)
+sockets() { { find "/proc/$SERVER_PID/fd" -lname 'socket:*' 2>/dev/null || :; } | wc -l; }
 
 # settles NAME LIMIT COMMAND..: what the command prints falls to the limit.
 settles() {
