@@ -3,8 +3,9 @@
 # of it.
 #
 # pgbench runs harness/ceilings/phaseN.sql (prepared) at the same numbers of clients as the server,
-# in turn; for a phase with inventories, phaseN-INVENTORY.sql. Of both count the orders confirmed. At 16 clients and with DB_POOL=16 phase 1 is
-# to reach 0.7 of it, as the median of 5 pairs; what the others reach is told.
+# in turn; for a phase with inventories, phaseN-INVENTORY.sql. What counts of both is orders confirmed.
+# At 16 clients and with DB_POOL=16 phase 1 is to reach 0.7 of it, as the median of 5 pairs; what the
+# others reach is told.
 # CLIENTS: the numbers measured once beside that ("1 4 64"). DURATION: seconds of a window (1.5).
 set -- "${@:-1,DB_POOL=16}"
 # shellcheck source=harness/lib/scenario.sh

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # million: a million units, a million buyers, one row, and the audit of every single order.
 #
-# CLIENTS (64) connections order, one unit for each buyer, in parts of 10 s with a look between them at what
-# is left, to the end of the part in which all is sold. A buyer who finds the line full tries again; a hundredth of them, drawn by the seed, wait
-# for what becomes of their order. Then the audit holds what each buyer was told against what the database
-# says: exact, or it fails. UNITS: 1000000. DURATION: seconds at most (90).
+# CLIENTS (64) connections order, one unit for each buyer, in parts of 10 s with a look between them at
+# what is left, to the end of the part in which all is sold. A buyer who finds the line full tries again;
+# a hundredth of them, drawn by the seed, wait for what becomes of their order. Then the audit holds what
+# each buyer was told against what the database says: exact, or it fails.
+# UNITS: 1000000. DURATION: seconds at most (90).
 # shellcheck source=harness/lib/scenario.sh
 source "$(dirname "$0")/lib/scenario.sh"
 scenario_begin million "${UNITS:-1000000} units, one to a buyer, sold to the last and audited." 90 180 "$@"

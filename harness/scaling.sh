@@ -67,7 +67,8 @@ for target in "${TARGETS[@]}"; do
 done
 TARGET_DB=$database # for its version, in the summary
 # Of a round the busiest window: its ratios are as good as that.
-foreign=$(awk -F '\t' -v n=${#TARGETS[@]} '$4 > most { most = $4 } NR % n == 0 { print most + 0; most = 0 }' "$RUN/rounds.tsv" | median_known)
+foreign=$(awk -F '\t' -v n=${#TARGETS[@]} '$4 != "" && (most == "" || $4 + 0 > most) { most = $4 } NR % n == 0 { print most; most = "" }' \
+    "$RUN/rounds.tsv" | median_known)
 figure "cores that others used (median)" "$foreign"
 [[ $(verdict_calm ABSENT "$foreign") == ABSENT ]] || DOUBT=${DOUBT:-"others used $foreign cores meanwhile: the ratios are of a busier machine"}
 [[ -z $DOUBT ]] || scenario_worse 2

@@ -108,7 +108,7 @@ _scenario_run_directory() {
 # Settings that only some scripts have, as they were given: a script may use these names for its own.
 SCENARIO_OWN=''
 for name in ROUNDS UNITS; do
-    if [[ -n ${!name-} ]] && grep -qF "\${$name:-" "$0"; then SCENARIO_OWN+="$name=${!name//[^0-9]/} "; fi
+    if [[ -n ${!name-} ]] && grep -qsF "\${$name:-" "$0"; then SCENARIO_OWN+="$name=${!name//[^0-9]/} "; fi
 done
 unset name
 
